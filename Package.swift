@@ -1,0 +1,207 @@
+// swift-tools-version: 6.2
+// The architecture in one file: what exists, and what may import what. Arrows only go down.
+import Foundation
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A module of ours: its folder is `Modules/NAME`, and excluding its README makes one mandatory.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name,
+        dependencies: dependencies,
+        path: "Modules/\(name)",
+        exclude: ["README.md"],
+        swiftSettings: settings
+    )
+}
+
+/// A C library of Debian's, seen through a module map and a shim header.
+func clibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name,
+        path: "Modules/\(name)",
+        pkgConfig: pkgConfig,
+        providers: [.apt([apt])]
+    )
+}
+
+/// A small executable: its folder is `Tools/NAME`.
+func tool(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: dependencies,
+        path: "Tools/\(name)",
+        swiftSettings: settings
+    )
+}
+
+/// The tests of one module: `Tests/NAMETests`, run with `swift test --filter NAMETests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: [.init(stringLiteral: name)] + dependencies,
+        path: "Tests/\(name)Tests",
+        swiftSettings: settings
+    )
+}
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle",
+    package: "swift-service-lifecycle"
+)
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
+
+let modules: [Target] = [
+    // Floor 0, words: values only, standard library only.
+    module("Model"),
+    module("Raft", ["Model"]),
+
+    // Floor 1, pure: no clock, socket, file or randomness except passed in.
+    clibrary("CISAL", pkgConfig: "libisal", apt: "libisal-dev"),
+    module("RecordBatch", ["Model", "CISAL"]),
+    module("Metadata", ["Model"]),
+    module("KafkaProtocol", ["Model", "RecordBatch", nioCore]),
+    module("InterBrokerProtocol", ["Model", nioCore]),
+
+    // Floor 2, edges: one outside thing each.
+    clibrary("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
+    module("Systemd", ["CSystemd", logging]),
+    module("Disk"),
+    clibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+    clibrary("CSnappy", pkgConfig: "snappy", apt: "libsnappy-dev"),
+    clibrary("CLZ4", pkgConfig: "liblz4", apt: "liblz4-dev"),
+    clibrary("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+    module("Compression", ["CZlib", "CSnappy", "CLZ4", "CZstd"]),
+    module("Telemetry", [metrics]),
+    clibrary("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+    module("Settings", ["Model", "CYAML"]),
+    module("Security", ["Model", nioCore]),
+
+    // Floor 3, mechanisms.
+    module("RaftLog", ["Model", "Raft", "RecordBatch", "Disk", "Telemetry", nioCore]),
+    module(
+        "InterBroker",
+        [
+            "Model", "InterBrokerProtocol", "Security", "Telemetry", nioCore, nioPosix, logging,
+        ]
+    ),
+    module(
+        "KafkaClient",
+        ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
+    ),
+    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
+
+    // Floor 4, hosts: the pure core meets disk, clock and wire.
+    module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging]),
+    module(
+        "RaftTransport",
+        [
+            "Model", "Raft", "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry",
+            nioCore, nioPosix, logging,
+        ]
+    ),
+
+    // Floor 5, roles; these never import each other.
+    module(
+        "Controller",
+        [
+            "Model", "Metadata", "RecordBatch", "Raft", "RaftHost", "InterBroker",
+            "InterBrokerProtocol", "Telemetry", nioCore, logging,
+        ]
+    ),
+    module(
+        "BrokerServer",
+        [
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Raft", "RaftLog", "RaftHost",
+            "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
+        ]
+    ),
+    module("Console", ["Telemetry", nioCore, nioPosix, nioHTTP1]),
+]
+
+let tools: [Target] = [
+    tool("kafka-codegen"),
+    tool(
+        "warm",
+        [nioCore, nioPosix, nioHTTP1, nioEmbedded, logging, metrics, lifecycle, arguments]
+    ),
+]
+
+let testTargets: [Target] = [
+    tests("Model"),
+    tests("Raft", ["Model"]),
+    tests("RecordBatch", ["Model"]),
+    tests("Metadata", ["Model"]),
+    tests("KafkaProtocol", ["Model", "RecordBatch", nioCore]),
+    tests("InterBrokerProtocol", ["Model", nioCore]),
+    tests("Systemd", [logging]),
+    tests("Disk"),
+    tests("Compression"),
+    tests("Telemetry", [metrics]),
+    tests("Settings", ["Model"]),
+    tests("Security", ["Model", nioCore]),
+    tests("RaftLog", ["Model", "Raft", "RecordBatch", "Disk", nioCore]),
+    tests(
+        "InterBroker",
+        ["Model", "InterBrokerProtocol", "Security", "Telemetry", nioCore, nioPosix, logging]
+    ),
+    tests("KafkaClient", ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore]),
+    tests("Daemon", ["Systemd", "Settings", lifecycle, logging]),
+    tests(
+        "RaftHost",
+        ["Model", "Raft", "RaftLog", "RecordBatch", "Disk", nioCore, nioEmbedded, logging]
+    ),
+    tests(
+        "RaftTransport",
+        ["Model", "Raft", "RaftHost", "InterBroker", nioCore, nioPosix, logging]
+    ),
+    tests(
+        "Controller",
+        [
+            "Model", "Metadata", "InterBroker", "InterBrokerProtocol", "RaftHost", nioCore,
+            logging,
+        ]
+    ),
+    tests(
+        "BrokerServer",
+        [
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "RaftHost", "InterBroker",
+            "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
+        ]
+    ),
+    tests("Console", ["Telemetry", nioCore, nioPosix]),
+]
+
+// Transitional: targets whose folder does not exist yet are left out.
+let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
+func exists(_ target: Target) -> Bool {
+    FileManager.default.fileExists(atPath: "\(here)/\(target.path ?? "")")
+}
+
+let package = Package(
+    name: "martlet",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: (modules + tools + testTargets).filter(exists)
+)
