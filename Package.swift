@@ -185,6 +185,8 @@ let testTargets: [Target] = [
         ]
     ),
     tests("Console", ["Telemetry", nioCore, nioPosix]),
+    // Not of one module: the laws of the house.
+    .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
 ]
 
 // Transitional: targets whose folder does not exist yet are left out.
