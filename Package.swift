@@ -187,6 +187,13 @@ let testTargets: [Target] = [
     tests("Console", ["Telemetry", nioCore, nioPosix]),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
+    // Under real systemd; only with MARTLET_ALL=1.
+    .testTarget(
+        name: "SystemdTests",
+        path: "Tests/SystemdTests",
+        exclude: ["lab"],
+        swiftSettings: settings
+    ),
 ]
 
 // Transitional: targets whose folder does not exist yet are left out.
