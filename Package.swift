@@ -102,7 +102,7 @@ let modules: [Target] = [
     module(
         "InterBroker",
         [
-            "Model", "InterBrokerProtocol", "Security", "Telemetry", nioCore, nioPosix, logging,
+            "Model", "InterBrokerProtocol", "Security", nioCore, nioPosix, logging, metrics,
         ]
     ),
     module(
@@ -163,7 +163,7 @@ let testTargets: [Target] = [
     tests("RaftLog", ["Model", "Raft", "RecordBatch", "Disk", nioCore]),
     tests(
         "InterBroker",
-        ["Model", "InterBrokerProtocol", "Security", "Telemetry", nioCore, nioPosix, logging]
+        ["Model", "InterBrokerProtocol", "Security", nioCore, nioPosix, logging, metrics]
     ),
     tests("KafkaClient", ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore]),
     tests("Daemon", ["Systemd", "Settings", lifecycle, logging]),
