@@ -63,7 +63,9 @@ public struct UniqueID: Hashable, Comparable, Sendable, CustomStringConvertible 
 }
 
 /// A kind of identity: a `UniqueID` with a meaning.
-public protocol Identity: Hashable, Comparable, Sendable, CustomStringConvertible {
+///
+/// - Shape: coded as its text form.
+public protocol Identity: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The bytes.
     var id: UniqueID { get }
     /// Gives the bytes their meaning.
@@ -79,6 +81,20 @@ extension Identity {
     public init?(text: some StringProtocol) {
         guard let id = UniqueID(text) else { return nil }
         self.init(id)
+    }
+    /// Reads the text form from a coder.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let id = UniqueID(text) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a UUID")
+        }
+        self.init(id)
+    }
+    /// Writes the text form to a coder.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(id.description)
     }
     /// The text form.
     public var description: String { id.description }

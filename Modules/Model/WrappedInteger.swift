@@ -1,10 +1,10 @@
 /// An integer with a meaning: it cannot be mixed up with another kind of integer.
 ///
 /// - Shape: one stored `rawValue`; same size and cost as the integer inside.
-/// - Invariant: ordering, hashing and the printed form are those of `rawValue`.
-public protocol WrappedInteger: RawRepresentable, Hashable, Comparable, Sendable,
+/// - Invariant: ordering, hashing, coding and the printed form are those of `rawValue`.
+public protocol WrappedInteger: RawRepresentable, Hashable, Comparable, Sendable, Codable,
     CustomStringConvertible, ExpressibleByIntegerLiteral
-where RawValue: FixedWidthInteger & Sendable {
+where RawValue: FixedWidthInteger & Sendable & Codable {
     /// Wraps the integer; every value of the raw type is accepted.
     init(rawValue: RawValue)
 }

@@ -1,0 +1,110 @@
+public import Model
+
+/// Asks who answers at an address, and which cluster and leader it knows.
+public struct ControllerDiscoverRequest: InterBrokerRequest {
+    /// The answer to this request.
+    public typealias Response = ControllerDiscoverResponse
+
+    /// The number before the frame.
+    public static let type = InterBrokerRequestType.controllerDiscover
+
+    /// The only value: nothing is asked or said beyond the type.
+    public init() {}
+}
+
+/// What a daemon knows of the controllers.
+public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
+    /// The controller that answers; nil if a broker does.
+    public var controllerID: ControllerID?
+    /// Its cluster, or nil for "no cluster".
+    public var clusterID: ClusterID?
+    /// The controller that leads, as far as it knows.
+    public var leaderID: ControllerID?
+    /// The leader's peer address.
+    public var leaderAddress: String?
+    /// The newest leader's epoch that it has seen; 0 if none.
+    public var epoch: ControllerEpoch
+    /// The controllers: number in decimal to peer address.
+    public var members: [String: String]
+
+    /// Makes one of its fields.
+    public init(
+        controllerID: ControllerID? = nil,
+        clusterID: ClusterID? = nil,
+        leaderID: ControllerID? = nil,
+        leaderAddress: String? = nil,
+        epoch: ControllerEpoch = 0,
+        members: [String: String] = [:]
+    ) {
+        self.controllerID = controllerID
+        self.clusterID = clusterID
+        self.leaderID = leaderID
+        self.leaderAddress = leaderAddress
+        self.epoch = epoch
+        self.members = members
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case controllerID = "controller_id"
+        case clusterID = "cluster_id"
+        case leaderID = "leader_id"
+        case leaderAddress = "leader_address"
+        case epoch
+        case members
+    }
+
+    /// Reads the fields; those with a default may be absent.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        controllerID = try fields.decodeIfPresent(ControllerID.self, forKey: .controllerID)
+        clusterID = try fields.decodeIfPresent(ClusterID.self, forKey: .clusterID)
+        leaderID = try fields.decodeIfPresent(ControllerID.self, forKey: .leaderID)
+        leaderAddress = try fields.decodeIfPresent(String.self, forKey: .leaderAddress)
+        epoch = try fields.decodeIfPresent(ControllerEpoch.self, forKey: .epoch) ?? 0
+        members = try fields.decodeIfPresent([String: String].self, forKey: .members) ?? [:]
+    }
+}
+
+/// Asks a controller whether it is a member of the cluster and leads it.
+public struct ControllerVerifyRequest: InterBrokerRequest {
+    /// The answer to this request.
+    public typealias Response = ControllerVerifyResponse
+
+    /// The number before the frame.
+    public static let type = InterBrokerRequestType.controllerVerify
+
+    /// The only value: nothing is asked or said beyond the type.
+    public init() {}
+}
+
+/// What a controller says of itself.
+public struct ControllerVerifyResponse: Codable, Equatable, Sendable {
+    /// The controller that answers.
+    public var controllerID: ControllerID
+    /// Its cluster, or nil for "no cluster".
+    public var clusterID: ClusterID?
+    /// Whether it leads, confirmed by a majority.
+    public var isLeader: Bool
+    /// The newest epoch that it has seen.
+    public var epoch: ControllerEpoch
+
+    /// Makes one of its fields.
+    public init(
+        controllerID: ControllerID,
+        clusterID: ClusterID? = nil,
+        isLeader: Bool,
+        epoch: ControllerEpoch
+    ) {
+        self.controllerID = controllerID
+        self.clusterID = clusterID
+        self.isLeader = isLeader
+        self.epoch = epoch
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case controllerID = "controller_id"
+        case clusterID = "cluster_id"
+        case isLeader = "is_leader"
+        case epoch
+    }
+}

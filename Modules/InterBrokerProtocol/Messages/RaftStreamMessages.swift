@@ -1,0 +1,58 @@
+public import Model
+
+/// Asks to turn the connection into a stream of Raft messages, from its sender to its receiver.
+///
+/// After a successful answer no JSON travels on the connection any more.
+public struct RaftStreamRequest: InterBrokerRequest {
+    /// The answer to this request.
+    public typealias Response = RaftStreamResponse
+
+    /// The number before the frame.
+    public static let type = InterBrokerRequestType.raftStream
+
+    /// This run of the sender's process: a newer stream of its ends the older ones.
+    public var session: SessionID
+    /// The version of the frames that follow.
+    public var formatVersion: Int
+
+    /// Makes one of its fields.
+    public init(session: SessionID, formatVersion: Int) {
+        self.session = session
+        self.formatVersion = formatVersion
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case session
+        case formatVersion = "format_version"
+    }
+}
+
+/// The stream may begin.
+public struct RaftStreamResponse: Codable, Equatable, Sendable {
+    /// This run of the receiver's process.
+    public var session: SessionID
+
+    /// Makes one of its fields.
+    public init(session: SessionID) {
+        self.session = session
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case session
+    }
+}
+
+extension RaftStreamRequest {
+    /// The version of the frames that this program writes and reads.
+    public static let currentFormatVersion = 1
+
+    /// Refuses frames of another version.
+    public func validate() -> Refusal? {
+        formatVersion == Self.currentFormatVersion
+            ? nil
+            : Refusal(
+                "unsupported Raft stream version \(formatVersion)",
+                message: "this daemon speaks version \(Self.currentFormatVersion)"
+            )
+    }
+}
