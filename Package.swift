@@ -70,6 +70,7 @@ let lifecycle: Target.Dependency = .product(
     name: "ServiceLifecycle",
     package: "swift-service-lifecycle"
 )
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser",
     package: "swift-argument-parser"
@@ -113,7 +114,7 @@ let modules: [Target] = [
         "KafkaClient",
         ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
     ),
-    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
+    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
     module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging]),
@@ -140,7 +141,7 @@ let modules: [Target] = [
             "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
         ]
     ),
-    module("Console", ["Telemetry", nioCore, nioPosix, nioHTTP1]),
+    module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
 ]
 
 let tools: [Target] = [
@@ -193,7 +194,7 @@ let testTargets: [Target] = [
             "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
         ]
     ),
-    tests("Console", ["Telemetry", nioCore, nioPosix]),
+    tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
 ]
