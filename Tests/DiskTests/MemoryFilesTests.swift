@@ -1,0 +1,121 @@
+import Disk
+import Glibc
+import Testing
+
+@Suite struct MemoryFilesTests {
+    @Test func `a power loss keeps what was synced and nothing else`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([1, 1], at: 0)
+        try file.sync()
+        try files.syncDirectory("/")
+        try file.write([2, 2, 2], at: 1)
+        _ = try files.open("/b", .create)
+        files.restart(after: .everythingUnsynced)
+        #expect(files.contents(of: "/a") == [1, 1])
+        #expect(files.paths == ["/a"])
+        #expect(throws: DiskError(.write, "/a", EBADF)) { try file.write([9], at: 0) }
+    }
+
+    @Test func `a file whose name was not synced is lost with its synced bytes`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([1], at: 0)
+        try file.sync()
+        files.restart(after: .everythingUnsynced)
+        #expect(files.paths == [])
+    }
+
+    @Test func `a rename that was not synced is undone by a power loss`() throws {
+        let files = MemoryFiles()
+        _ = try files.open("/a", .create)
+        try files.syncDirectory("/")
+        try files.rename("/a", to: "/b")
+        files.restart(after: .everythingUnsynced)
+        #expect(files.paths == ["/a"])
+    }
+
+    @Test func `a random loss keeps whole sectors, some of them`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([UInt8](repeating: 0, count: 512 * 64), at: 0)
+        try file.sync()
+        try files.syncDirectory("/")
+        try file.write([UInt8](repeating: 7, count: 512 * 64), at: 0)
+        files.restart(after: .random(seed: 5))
+        let bytes = try #require(files.contents(of: "/a"))
+        let sectors = (0..<64).map { Set(bytes[($0 * 512)..<($0 * 512 + 512)]) }
+        #expect(sectors.allSatisfy { $0.count == 1 })
+        #expect(sectors.contains([7]) && sectors.contains([0]))
+    }
+
+    @Test func `killing the process keeps everything`() throws {
+        let files = MemoryFiles()
+        let lock = try files.lock("/")
+        try files.open("/a", .create).write([1], at: 0)
+        files.restart(after: .nothing)
+        #expect(files.contents(of: "/a") == [1])
+        let again = try files.lock("/")
+        lock.release()
+        #expect(throws: DiskError(.lock, "/", EWOULDBLOCK)) { try files.lock("/") }
+        again.release()
+    }
+
+    @Test func `a failed sync leaves clean pages that the next power loss takes`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try files.syncDirectory("/")
+        try file.write([1], at: 0)
+        files.fail(.sync)
+        #expect(throws: DiskError(.sync, "/a", EIO)) { try file.sync() }
+        #expect(try file.read(1, at: 0) == [1])
+        try file.sync()
+        files.restart(after: .everythingUnsynced)
+        #expect(files.contents(of: "/a") == [0], "the size came back, the byte did not")
+    }
+
+    @Test func `the call of a given number fails, and it alone`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        files.fail(.write, path: "a", skip: 1, code: ENOSPC)
+        try file.write([1], at: 0)
+        #expect(throws: DiskError(.write, "/a", ENOSPC)) { try file.write([2], at: 0) }
+        try file.write([3], at: 0)
+        #expect(files.changeCount == 4)
+    }
+
+    @Test func `after the power is cut every call fails until the restart`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        files.cut(at: 3)
+        try file.write([1], at: 0)
+        #expect(throws: DiskError.self) { try file.sync() }
+        #expect(throws: DiskError.self) { try file.read(1, at: 0) }
+        #expect(files.isCut)
+        files.restart(after: .nothing)
+        #expect(files.contents(of: "/a") == [1])
+    }
+
+    @Test func `operations are recorded in order`() throws {
+        let files = MemoryFiles(isLogging: true)
+        let file = try files.open("/a", .create)
+        try file.write([1, 2], at: 5)
+        try file.sync()
+        try files.rename("/a", to: "/b")
+        try files.syncDirectory("/")
+        #expect(
+            files.operations == [
+                "create /a", "write /a 5+2", "sync /a", "rename /a to /b", "syncdir /",
+            ]
+        )
+    }
+
+    @Test func `a copy goes its own way`() throws {
+        let files = MemoryFiles()
+        try files.open("/a", .create).write([1], at: 0)
+        let copy = files.copy()
+        #expect(copy.flipBit(of: "/a", at: 1))
+        #expect(files.contents(of: "/a") == [1])
+        #expect(copy.contents(of: "/a") == [3])
+    }
+}

@@ -1,9 +1,0 @@
-import ArgumentParser
-import CoreMetrics
-import Logging
-import NIOCore
-import NIOEmbedded
-import NIOHTTP1
-import NIOPosix
-import ServiceLifecycle
-print("warm")
