@@ -11,12 +11,16 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A module of ours: its folder is `Modules/NAME`, and excluding its README makes one mandatory.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func module(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    exclude: [String] = []
+) -> Target {
     .target(
         name: name,
         dependencies: dependencies,
         path: "Modules/\(name)",
-        exclude: ["README.md"],
+        exclude: ["README.md"] + exclude,
         swiftSettings: settings
     )
 }
@@ -67,6 +71,7 @@ let lifecycle: Target.Dependency = .product(
     package: "swift-service-lifecycle"
 )
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser",
     package: "swift-argument-parser"
@@ -81,7 +86,7 @@ let modules: [Target] = [
     clibrary("CISAL", pkgConfig: "libisal", apt: "libisal-dev"),
     module("RecordBatch", ["Model", "CISAL"]),
     module("Metadata", ["Model"]),
-    module("KafkaProtocol", ["Model", "RecordBatch", nioCore]),
+    module("KafkaProtocol", ["Model", "RecordBatch", nioCore], exclude: ["Schemas"]),
     module("InterBrokerProtocol", ["Model", nioCore]),
 
     // Floor 2, edges: one outside thing each.
@@ -110,7 +115,7 @@ let modules: [Target] = [
         "KafkaClient",
         ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
     ),
-    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
+    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
     module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]),
@@ -137,7 +142,7 @@ let modules: [Target] = [
             "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
         ]
     ),
-    module("Console", ["Telemetry", nioCore, nioPosix, nioHTTP1]),
+    module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
 ]
 
 let tools: [Target] = [
@@ -190,9 +195,33 @@ let testTargets: [Target] = [
             "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
         ]
     ),
-    tests("Console", ["Telemetry", nioCore, nioPosix]),
+    tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
+]
+
+/// Tests that drive real daemons and clients; they need MARTLET_SLOW=1.
+let slowTests: [Target] = [
+    .target(
+        name: "ClusterHarness",
+        path: "Tests/ClusterHarness",
+        exclude: ["README.md"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "ClusterTests",
+        dependencies: ["ClusterHarness"],
+        path: "Tests/ClusterTests",
+        exclude: ["README.md", "scripts"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "ClientTests",
+        dependencies: ["ClusterHarness"],
+        path: "Tests/ClientTests",
+        exclude: ["README.md", "scripts"],
+        swiftSettings: settings
+    ),
 ]
 
 // Transitional: targets whose folder does not exist yet are left out.
@@ -212,5 +241,5 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
-    targets: (modules + tools + testTargets).filter(exists)
+    targets: (modules + tools + testTargets + slowTests).filter(exists)
 )
