@@ -118,7 +118,10 @@ let modules: [Target] = [
     module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
-    module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]),
+    module(
+        "RaftHost",
+        ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]
+    ),
     module(
         "RaftTransport",
         [
