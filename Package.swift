@@ -111,7 +111,7 @@ let modules: [Target] = [
     ),
     module(
         "KafkaClient",
-        ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
+        ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix, deque]
     ),
     module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
 
@@ -169,7 +169,10 @@ let testTargets: [Target] = [
         "InterBroker",
         ["Model", "InterBrokerProtocol", "Security", nioCore, nioPosix, logging, metrics]
     ),
-    tests("KafkaClient", ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore]),
+    tests(
+        "KafkaClient",
+        ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
+    ),
     tests("Daemon", ["Systemd", "Settings", lifecycle, logging]),
     tests(
         "RaftHost",
