@@ -70,6 +70,8 @@ let lifecycle: Target.Dependency = .product(
     name: "ServiceLifecycle",
     package: "swift-service-lifecycle"
 )
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser",
     package: "swift-argument-parser"
@@ -113,10 +115,10 @@ let modules: [Target] = [
         "KafkaClient",
         ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix, deque]
     ),
-    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
+    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
-    module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging]),
+    module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]),
     module(
         "RaftTransport",
         [
@@ -140,7 +142,7 @@ let modules: [Target] = [
             "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
         ]
     ),
-    module("Console", ["Telemetry", nioCore, nioPosix, nioHTTP1]),
+    module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
 ]
 
 let tools: [Target] = [
@@ -196,9 +198,33 @@ let testTargets: [Target] = [
             "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
         ]
     ),
-    tests("Console", ["Telemetry", nioCore, nioPosix]),
+    tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
+]
+
+/// Tests that drive real daemons and clients; they need MARTLET_SLOW=1.
+let slowTests: [Target] = [
+    .target(
+        name: "ClusterHarness",
+        path: "Tests/ClusterHarness",
+        exclude: ["README.md"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "ClusterTests",
+        dependencies: ["ClusterHarness"],
+        path: "Tests/ClusterTests",
+        exclude: ["README.md", "scripts"],
+        swiftSettings: settings
+    ),
+    .testTarget(
+        name: "ClientTests",
+        dependencies: ["ClusterHarness"],
+        path: "Tests/ClientTests",
+        exclude: ["README.md", "scripts"],
+        swiftSettings: settings
+    ),
 ]
 
 // Transitional: targets whose folder does not exist yet are left out.
@@ -212,10 +238,11 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
-    targets: (modules + tools + testTargets).filter(exists)
+    targets: (modules + tools + testTargets + slowTests).filter(exists)
 )

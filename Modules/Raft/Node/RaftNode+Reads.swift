@@ -1,0 +1,57 @@
+import Model
+
+/// Linearizable reads without a log entry.
+///
+/// - Source: Raft thesis 6.4.
+extension RaftNode {
+    mutating func handleReadIndex(_ message: Message) {
+        if tracker.isSingleton { return answerRead(message, index: log.committed) }
+        // Before its first commit a leader may not know of all that was committed before it.
+        guard log.termOrZero(at: log.committed) == term else {
+            postponedReads.append(message)
+            return
+        }
+        confirmRead(message)
+    }
+
+    private mutating func confirmRead(_ message: Message) {
+        switch config.readOnlyOption {
+        case .leaseBased: answerRead(message, index: log.committed)
+        case .safe:
+            reads.add(message, index: log.committed)
+            if let position = reads.position { reads.acknowledge(id, position: position) }
+            broadcastHeartbeat()
+        }
+    }
+
+    /// Answers the reads that a quorum has confirmed.
+    mutating func answerConfirmedReads() {
+        for read in reads.advance(tracker.config.voters) {
+            answerRead(read.request, index: read.index)
+        }
+    }
+
+    /// Takes up the reads that waited for the first commit of this term.
+    mutating func releasePostponedReads() {
+        if postponedReads.isEmpty { return }
+        let postponed = postponedReads
+        postponedReads = []
+        for message in postponed { confirmRead(message) }
+    }
+
+    private mutating func answerRead(_ request: Message, index: LogIndex) {
+        guard let context = request.context else { return }
+        if request.from == .none || request.from == id {
+            readStates.append(ReadState(index: index, context: context))
+        } else {
+            send(
+                Message(
+                    type: .readIndexResponse,
+                    to: request.from,
+                    index: index,
+                    context: context
+                )
+            )
+        }
+    }
+}

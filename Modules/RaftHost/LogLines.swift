@@ -1,0 +1,58 @@
+import Logging
+import Model
+import Raft
+import RaftLog
+
+/// The events of Raft groups that an operator may want to read.
+enum LogLines {
+    static func metadata(_ replica: Replica) -> Logger.Metadata {
+        [
+            "MARTLET_GROUP": "\(replica.id)",
+            "MARTLET_TOPIC": "\(replica.log.identity.topicName)",
+            "MARTLET_PARTITION": "\(replica.log.identity.partition)",
+            "MARTLET_TERM": "\(replica.leadership.term)",
+        ]
+    }
+
+    static func leads(_ replica: Replica, _ logger: Logger) {
+        logger.info(
+            "Leading Raft group \(replica.id) in term \(replica.leadership.term)",
+            metadata: metadata(replica)
+        )
+    }
+
+    static func lostLeadership(_ replica: Replica, _ logger: Logger) {
+        logger.info(
+            "No longer leading Raft group \(replica.id) (term \(replica.leadership.term))",
+            metadata: metadata(replica)
+        )
+    }
+
+    static func diverged(_ replica: Replica, at index: LogIndex, _ logger: Logger) {
+        logger.error(
+            """
+            Raft group \(replica.id) differs from its leader at index \(index) with the same \
+            term: damaged data; this replica stops voting and acknowledging
+            """,
+            metadata: metadata(replica)
+        )
+    }
+
+    static func stepFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
+        logger.debug(
+            "Raft group \(replica.id) refused a message: \(error)",
+            metadata: metadata(replica)
+        )
+    }
+
+    static func coldReadFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
+        logger.error(
+            "Raft group \(replica.id) cannot read its log: \(error)",
+            metadata: metadata(replica)
+        )
+    }
+
+    static func writeFailed(_ error: any Error, _ logger: Logger) {
+        logger.critical("The write-ahead log failed and nothing more is acknowledged: \(error)")
+    }
+}

@@ -1,0 +1,49 @@
+public import Model
+public import Raft
+
+/// Carries Raft messages to other daemons; implemented by RaftTransport and by simulations.
+///
+/// - Thread: the event loop of the groups.
+public protocol RaftSender: AnyObject {
+    /// Queues a message for its receiver's owner; it may be lost, as on any network.
+    ///
+    /// `chain` is the running hash of the entry before the first one in the message.
+    func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?)
+
+    /// Sends what was queued in this turn of the event loop.
+    func flush()
+}
+
+/// A Raft message as it arrived from another daemon.
+public struct ReceivedMessage: Sendable {
+    /// The group that it belongs to.
+    public var group: RaftGroupID
+    /// The message.
+    public var message: Message
+    /// The sender's running hash of the entry before the message's first one.
+    public var chain: UInt64?
+
+    /// Describes an arrived message.
+    public init(group: RaftGroupID, message: Message, chain: UInt64?) {
+        self.group = group
+        self.message = message
+        self.chain = chain
+    }
+}
+
+/// Takes Raft messages from other daemons; implemented by `RaftManager`.
+///
+/// - Thread: the event loop of the groups.
+public protocol RaftMessageSink: AnyObject {
+    /// Takes the messages of one frame, in order.
+    func receive(_ messages: [ReceivedMessage])
+
+    /// Learns that a daemon's incoming stream was opened.
+    func peerConnected(_ owner: Int32)
+
+    /// Learns that a daemon's incoming stream ended: its process may be gone.
+    func peerDisconnected(_ owner: Int32)
+
+    /// Learns that messages to a replica were dropped because its queue was full or down.
+    func peerUnreachable(_ group: RaftGroupID, _ node: NodeID)
+}

@@ -1,0 +1,264 @@
+import Logging
+public import Model
+import NIOCore
+import Raft
+public import RaftLog
+
+extension RaftManager {
+    /// Starts a group that was found on this daemon's disk, rebuilding its applied state.
+    ///
+    /// - Throws: `alreadyRunning`, or `storage` if its log cannot be read.
+    public func recover(_ log: GroupLog, stateMachine: any StateMachine) throws(RaftHostError) {
+        eventLoop.preconditionInEventLoop()
+        guard replicas[log.identity.group] == nil else {
+            throw .alreadyRunning(log.identity.group)
+        }
+        let commit = log.initialState.0.commit
+        var applied = log.firstIndex - 1
+        do {
+            if let snapshot = try directory.loadSnapshot(log.identity.group) {
+                stateMachine.restore(snapshot.data.copyBytes(), index: snapshot.metadata.index)
+                applied = max(applied, snapshot.metadata.index)
+            }
+            if commit > applied {
+                try directory.scan(
+                    log.identity.group,
+                    from: applied + 1,
+                    to: commit,
+                    headersOnly: !stateMachine.wantsPayloadAtRecovery
+                ) { row, bytes in stateMachine.recover(row, bytes) }
+                applied = commit
+            }
+        } catch {
+            throw .storage("\(error)")
+        }
+        run(log, stateMachine: stateMachine, applied: applied)
+    }
+
+    /// Starts a group that this daemon does not hold yet.
+    ///
+    /// A durable record of it is written first; `completion` is called on the event loop. With
+    /// `join` the replica waits to be added by the group's leader, otherwise it takes its
+    /// identity's members as the group's first configuration.
+    public func startRaftGroup(
+        _ identity: GroupIdentity,
+        stateMachine: any StateMachine,
+        join: Bool,
+        completion: @escaping (Result<Void, RaftHostError>) -> Void
+    ) {
+        eventLoop.preconditionInEventLoop()
+        guard replicas[identity.group] == nil else {
+            return completion(.failure(.alreadyRunning(identity.group)))
+        }
+        let bound = NIOLoopBound((self, stateMachine, completion), eventLoop: eventLoop)
+        let loop = eventLoop
+        directory.create(identity, join: join) { result in
+            loop.execute {
+                let (manager, stateMachine, completion) = bound.value
+                switch result {
+                case .success:
+                    manager.runCreated(identity, join: join, stateMachine, completion)
+                case .failure(let error):
+                    completion(.failure(.storage("\(error)")))
+                }
+            }
+        }
+    }
+
+    private func runCreated(
+        _ identity: GroupIdentity,
+        join: Bool,
+        _ stateMachine: any StateMachine,
+        _ completion: (Result<Void, RaftHostError>) -> Void
+    ) {
+        guard replicas[identity.group] == nil else {
+            return completion(.failure(.alreadyRunning(identity.group)))
+        }
+        let log = directory.newGroupLog(identity, join: join)
+        run(log, stateMachine: stateMachine, applied: 0)
+        completion(.success(()))
+    }
+
+    private func run(_ log: GroupLog, stateMachine: any StateMachine, applied: LogIndex) {
+        var config = RaftConfig(id: log.identity.node)
+        config.electionTicks = options.electionTicks
+        config.heartbeatTicks = options.heartbeatTicks
+        config.applied = applied
+        config.asyncStorageWrites = true
+        config.maxBytesPerMessage = options.messageBytesMax
+        config.maxInflightMessages = options.inflightMessagesMax
+        config.maxInflightBytes = options.inflightBytesMax
+        config.maxUncommittedBytes = options.uncommittedBytesMax
+        config.checkQuorum = true
+        config.preVote = true
+        config.disableProposalForwarding = true
+        config.stepDownOnRemoval = true
+        let node = RaftNode(config: config, storage: log, seed: nextRandom())
+        let replica = Replica(
+            manager: self,
+            log: log,
+            node: node,
+            stateMachine: stateMachine,
+            applied: applied
+        )
+        replica.isSuspect = log.isSuspect
+        add(replica)
+        announceTail(of: replica)
+        markDirty(replica)
+    }
+
+    /// Tells the state machine of entries that were on disk at start but not known as committed.
+    private func announceTail(of replica: Replica) {
+        var index = replica.applied + 1
+        while index <= replica.log.lastIndex {
+            let entries = try? replica.log.entries(
+                from: index,
+                to: index + 1,
+                maxBytes: Int.max
+            )
+            guard let entry = entries?.first, let row = replica.log.row(at: index) else { break }
+            replica.stateMachine.appended(row, entry.payload)
+            index += 1
+        }
+    }
+
+    /// Stops a group; with `purge` its data is deleted too.
+    ///
+    /// `completion` is called on the event loop, after the deletion was recorded durably.
+    public func stopRaftGroup(
+        _ group: RaftGroupID,
+        purge: Bool,
+        completion: @escaping (Result<Void, RaftHostError>) -> Void
+    ) {
+        eventLoop.preconditionInEventLoop()
+        let wasRunning = remove(group).map { retire($0) } != nil
+        guard purge, directory.holds(group) else {
+            return completion(wasRunning ? .success(()) : .failure(.notRunning(group)))
+        }
+        let bound = NIOLoopBound(completion, eventLoop: eventLoop)
+        let loop = eventLoop
+        directory.delete(group) { result in
+            loop.execute { bound.value(result.mapError { .storage("\($0)") }) }
+        }
+    }
+
+    func retire(_ replica: Replica) {
+        replica.isStopped = true
+        replica.failProposals()
+        var leadership = replica.leadership
+        leadership.role = .follower
+        leadership.leader = .none
+        leadership.isConfirmed = false
+        replica.leadership = leadership
+        replica.stateMachine.leadershipChanged(leadership)
+    }
+
+    /// Asks a group's leader here to hand leadership to another replica.
+    public func transferLeadership(of group: RaftGroupID, to node: NodeID) {
+        eventLoop.preconditionInEventLoop()
+        guard let replica = replicas[group], replica.leadership.isLeader else { return }
+        replica.node.transferLeadership(to: node)
+        markDirty(replica)
+    }
+
+    /// Hands every leadership of this daemon to the most advanced replica that answers.
+    ///
+    /// Returns how many groups have begun to move.
+    public func transferLeaderships() -> Int {
+        eventLoop.preconditionInEventLoop()
+        var moving = 0
+        for replica in ordered where replica.leadership.isLeader {
+            let others = replica.members.filter { $0 != replica.node.id }
+            let best = others.max {
+                (replica.progress(of: $0)?.match ?? 0) < (replica.progress(of: $1)?.match ?? 0)
+            }
+            guard let best, replica.progress(of: best)?.isActive == true else { continue }
+            replica.node.transferLeadership(to: best)
+            markDirty(replica)
+            moving += 1
+        }
+        return moving
+    }
+
+    /// How many groups are led here.
+    public var leaderCount: Int { ordered.count { $0.leadership.isLeader } }
+
+    /// Lets a group's replica here stand for election at once.
+    public func campaign(_ group: RaftGroupID) {
+        eventLoop.preconditionInEventLoop()
+        if let replica = replicas[group] { campaign(replica) }
+    }
+
+    func campaign(_ replica: Replica) {
+        do {
+            try replica.node.campaign()
+        } catch {
+            LogLines.stepFailed(replica, error, logger)
+        }
+        markDirty(replica)
+    }
+}
+
+// MARK: Peers
+
+extension RaftManager: RaftMessageSink {
+    /// Steps the messages of one frame into their groups.
+    public func receive(_ messages: [ReceivedMessage]) {
+        eventLoop.preconditionInEventLoop()
+        for received in messages {
+            guard let replica = replicas[received.group], !replica.isSuspect else { continue }
+            guard received.message.to == replica.node.id else { continue }
+            guard isSame(received, as: replica) else { continue }
+            replica.step(received.message)
+            markDirty(replica)
+        }
+    }
+
+    /// Whether an append continues the very log that this replica holds.
+    ///
+    /// The same index and term with another chain is damage, which Raft itself cannot see: it
+    /// must never be answered by cutting the log.
+    private func isSame(_ received: ReceivedMessage, as replica: Replica) -> Bool {
+        let message = received.message
+        guard message.type == .append, let theirs = received.chain, !replica.isDirty else {
+            return true
+        }
+        guard message.index <= replica.log.lastIndex,
+            let term = try? replica.log.term(at: message.index), term == message.logTerm,
+            let ours = replica.log.chain(at: message.index), ours != theirs
+        else { return true }
+        replica.isSuspect = true
+        LogLines.diverged(replica, at: message.index, logger)
+        return false
+    }
+
+    /// Nothing to do: the peer's leaders speak first.
+    public func peerConnected(_ owner: Int32) {}
+
+    /// Lets the groups that the lost daemon led look for a new leader soon.
+    ///
+    /// They forget the leader, so that they may grant pre-votes, and stand for election one after
+    /// the other in the order of their nodes. If the daemon lives, a majority still hears from
+    /// it and refuses.
+    public func peerDisconnected(_ owner: Int32) {
+        eventLoop.preconditionInEventLoop()
+        for replica in ordered where replica.node.leader != .none {
+            guard replica.node.leader.owner == owner, !replica.leadership.isLeader else { continue }
+            replica.node.forgetLeader()
+            let candidates = replica.members.filter { $0.owner != owner }
+            // Groups begin with different replicas, so that leaders spread.
+            let place = candidates.firstIndex(of: replica.node.id) ?? 0
+            let turn = Int(replica.id.rawValue % UInt64(max(candidates.count, 1)))
+            replica.ticksToCampaign =
+                2 * ((place + candidates.count - turn) % max(candidates.count, 1))
+            markDirty(replica)
+        }
+    }
+
+    /// Lets a leader probe a replica again instead of sending to it blindly.
+    public func peerUnreachable(_ group: RaftGroupID, _ node: NodeID) {
+        eventLoop.preconditionInEventLoop()
+        guard let replica = replicas[group], replica.leadership.isLeader else { return }
+        replica.node.reportUnreachable(node)
+    }
+}

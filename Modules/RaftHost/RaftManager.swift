@@ -1,0 +1,258 @@
+import DequeModule
+public import Logging
+public import Model
+public import NIOCore
+import Raft
+public import RaftLog
+
+/// Many Raft groups on one event loop: starts and stops them, and drives their cores.
+///
+/// What the groups produce in one turn of the loop travels together: one submission to the
+/// write-ahead log and one frame to each peer.
+/// - Thread: the event loop only; it is neither Sendable nor locked.
+public final class RaftManager {
+    /// The loop to which every group of this manager belongs.
+    public let eventLoop: any EventLoop
+    /// Where the groups' logs are stored.
+    public let directory: LogDirectory
+    /// Called once if the log cannot be written any more; the daemon must exit with status 74.
+    public var storageFailed: (any Error) -> Void = { _ in }
+    /// How many ticks have gone by: a progress counter for the watchdog.
+    public private(set) var ticks: UInt64 = 0
+
+    let options: RaftHostOptions
+    let logger: Logger
+    var sender: (any RaftSender)?
+    private(set) var replicas: [RaftGroupID: Replica] = [:]
+    /// The same replicas in the order of their groups: whoever walks over all of them uses this,
+    /// so that a run can be repeated.
+    private(set) var ordered: [Replica] = []
+    private var random: any RandomNumberGenerator
+    private var dirty: Deque<Replica> = []
+    private var isFlushScheduled = false
+    private var writes: [GroupWrite] = []
+    private var unsubmitted: [(Replica, Message)] = []
+    /// The submissions that the disk has not answered, oldest first.
+    private var submitted: Deque<[(Replica, Message)]> = []
+    private var ticker: RepeatedTask?
+    private var hasFailed = false
+
+    /// Makes a manager without groups.
+    public init(
+        eventLoop: any EventLoop,
+        directory: LogDirectory,
+        options: RaftHostOptions = RaftHostOptions(),
+        random: any RandomNumberGenerator,
+        logger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.directory = directory
+        self.options = options
+        self.random = random
+        self.logger = logger
+    }
+
+    /// Sets who carries messages to other daemons; must come before the first group starts.
+    public func connect(to sender: any RaftSender) { self.sender = sender }
+
+    /// Starts the clock of all groups.
+    public func startTicking() {
+        let manager = NIOLoopBound(self, eventLoop: eventLoop)
+        ticker = eventLoop.scheduleRepeatedTask(initialDelay: options.tick, delay: options.tick) {
+            _ in manager.value.tick()
+        }
+    }
+
+    /// Stops the clock and every group, leaving all data in place.
+    public func shutdown() {
+        eventLoop.preconditionInEventLoop()
+        ticker?.cancel()
+        for replica in ordered { retire(replica) }
+        replicas = [:]
+        ordered = []
+    }
+
+    func add(_ replica: Replica) {
+        replicas[replica.id] = replica
+        let place = ordered.firstIndex { $0.id > replica.id } ?? ordered.endIndex
+        ordered.insert(replica, at: place)
+    }
+
+    func remove(_ group: RaftGroupID) -> Replica? {
+        guard let replica = replicas.removeValue(forKey: group) else { return nil }
+        ordered.removeAll { $0 === replica }
+        return replica
+    }
+
+    /// The numbers of the groups that run here, in order.
+    public var groups: [RaftGroupID] { ordered.map(\.id) }
+
+    /// The replica of a group, or nil if the group does not run here.
+    public func replica(_ group: RaftGroupID) -> Replica? { replicas[group] }
+
+    /// Whether a group runs here.
+    public func isRunning(_ group: RaftGroupID) -> Bool { replicas[group] != nil }
+
+    /// A group's leader as its replica here knows it.
+    public func leader(of group: RaftGroupID) -> NodeID? {
+        guard let leader = replicas[group]?.node.leader, leader != .none else { return nil }
+        return leader
+    }
+
+    func nextRandom() -> UInt64 { random.next() }
+}
+
+// MARK: Turns
+
+extension RaftManager {
+    /// Notes that a group may have something ready; it is looked at once, at the turn's end.
+    func markDirty(_ replica: Replica) {
+        guard !replica.isDirty else { return }
+        replica.isDirty = true
+        dirty.append(replica)
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        let manager = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { manager.value.flush() }
+    }
+
+    /// Ends a turn: collects from every group, sends, and submits one write for all.
+    func flush() {
+        isFlushScheduled = false
+        while let replica = dirty.popFirst() {
+            replica.isDirty = false
+            collect(replica)
+        }
+        sender?.flush()
+        guard !writes.isEmpty, !hasFailed else { return }
+        submitted.append(unsubmitted)
+        unsubmitted.removeAll(keepingCapacity: true)
+        let manager = NIOLoopBound(self, eventLoop: eventLoop)
+        let loop = eventLoop
+        directory.submit(writes) { result in
+            loop.execute { manager.value.writesReturned(result) }
+        }
+        writes.removeAll(keepingCapacity: true)
+    }
+
+    /// Takes everything that a group's core has ready.
+    func collect(_ replica: Replica) {
+        guard !replica.isStopped, !replica.isSuspect else { return }
+        while replica.node.hasReady {
+            let ready = replica.node.ready()
+            // The log learns of new entries before peers do, so that it can tell their chain.
+            for message in ready.messages where message.to == .localAppendThread {
+                writes.append(replica.prepareAppend(message))
+                unsubmitted.append((replica, message))
+            }
+            for message in ready.messages where message.to != .localAppendThread {
+                if message.to == .localApplyThread {
+                    replica.apply(message)
+                } else {
+                    send(message, of: replica)
+                }
+            }
+            if !ready.readStates.isEmpty { replica.confirmBarriers(ready.readStates) }
+        }
+        replica.updateLeadership()
+        replica.answerProposals()
+        fetchColdEntries(of: replica)
+        snapshotIfDue(replica)
+    }
+
+    private func send(_ message: Message, of replica: Replica) {
+        var chain: UInt64?
+        if message.type == .append { chain = replica.log.chain(at: message.index) }
+        sender?.send(replica.id, message, chain: chain)
+    }
+
+    /// Delivers what had to wait for the disk; called once per submission, in their order.
+    private func writesReturned(_ result: Result<Void, RaftLogError>) {
+        guard let batch = submitted.popFirst() else {
+            preconditionFailure("the disk answered a submission that was never made")
+        }
+        if case .failure(let error) = result {
+            guard !hasFailed else { return }
+            hasFailed = true
+            LogLines.writeFailed(error, logger)
+            return storageFailed(error)
+        }
+        guard !hasFailed else { return }
+        for (replica, message) in batch where !replica.isStopped && !replica.isSuspect {
+            if let last = message.entries.last { replica.durable = last.index }
+            for response in message.responses {
+                if response.to == replica.node.id {
+                    replica.step(response)
+                } else {
+                    send(response, of: replica)
+                }
+            }
+            replica.answerProposals()
+            markDirty(replica)
+        }
+        sender?.flush()
+    }
+
+    private func tick() {
+        ticks += 1
+        for replica in ordered {
+            replica.node.tick()
+            if replica.ticksToCampaign >= 0 { countDown(replica) }
+            if replica.node.hasReady { markDirty(replica) }
+        }
+    }
+
+    private func countDown(_ replica: Replica) {
+        replica.ticksToCampaign -= 1
+        guard replica.ticksToCampaign < 0, replica.node.leader == .none else { return }
+        campaign(replica)
+    }
+
+    private func fetchColdEntries(of replica: Replica) {
+        guard let (from, to, bytes) = replica.log.takeWantedRange() else { return }
+        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
+        let loop = eventLoop
+        directory.readEntries(replica.id, from: from, to: to, maxBytes: bytes) { result in
+            loop.execute {
+                let (manager, replica) = bound.value
+                guard !replica.isStopped else { return }
+                switch result {
+                case .success(let entries):
+                    replica.log.install(entries)
+                    replica.node.entriesFetched()
+                    manager.markDirty(replica)
+                case .failure(let error):
+                    LogLines.coldReadFailed(replica, error, manager.logger)
+                }
+            }
+        }
+    }
+
+    private func snapshotIfDue(_ replica: Replica) {
+        let due = replica.snapshotIndex + options.snapshotEntries
+        guard replica.applied >= due, !replica.isSavingSnapshot else { return }
+        guard let bytes = replica.stateMachine.takeSnapshot() else { return }
+        replica.isSavingSnapshot = true
+        let index = replica.applied
+        guard let term = try? replica.log.term(at: index) else { return }
+        let metadata = SnapshotMetadata(
+            index: index,
+            term: term,
+            confState: replica.node.confState()
+        )
+        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
+        let loop = eventLoop
+        let snapshot = Snapshot(metadata: metadata, data: Payload(bytes))
+        directory.saveSnapshot(replica.id, snapshot) { result in
+            loop.execute {
+                let (manager, replica) = bound.value
+                replica.isSavingSnapshot = false
+                if case .failure(let error) = result {
+                    LogLines.coldReadFailed(replica, error, manager.logger)
+                } else {
+                    replica.snapshotIndex = index
+                }
+            }
+        }
+    }
+}

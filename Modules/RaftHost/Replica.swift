@@ -1,0 +1,272 @@
+import DequeModule
+public import Model
+import NIOCore
+import Raft
+public import RaftLog
+
+/// One replica of one Raft group: the pure core, its log and its state machine, held together.
+///
+/// - Thread: its manager's event loop only.
+/// - Invariant: `applied <= log.lastIndex`, and whatever the core reported as ready was handed to
+///   the log, the sender and the state machine in that order.
+public final class Replica {
+    /// The group's number.
+    public let id: RaftGroupID
+    /// The group's log on this daemon.
+    public let log: GroupLog
+    /// Who leads, as this replica sees it.
+    public internal(set) var leadership = Leadership.unknown
+    /// Whether the log is known to differ from the group's: it takes no part any more.
+    public internal(set) var isSuspect: Bool
+    /// The last entry that the state machine has applied.
+    public internal(set) var applied: LogIndex
+    /// The next Kafka offset after the applied entries: consumers see everything below it.
+    public internal(set) var highWatermark: Offset
+
+    var node: RaftNode
+    let stateMachine: any StateMachine
+    unowned let manager: RaftManager
+    var pending: Deque<PendingProposal> = []
+    var barriers: [(context: UInt64, index: LogIndex?, completion: (Bool) -> Void)] = []
+    var nextBarrier: UInt64 = 1
+    /// The highest index whose write has returned from the disk.
+    var durable: LogIndex
+    /// The no-op with which this replica began to lead; later ones confirm it.
+    var firstIndexOfLeadership: LogIndex = 0
+    /// The term for which `nextOffset` counts on; another term reads it from the log again.
+    var offsetTerm: Term = 0
+    var nextOffset: Offset = 0
+    var snapshotIndex: LogIndex
+    var isDirty = false
+    var isStopped = false
+    var isSavingSnapshot = false
+    /// Ticks until this replica campaigns because its leader's process is gone; -1 if it does not.
+    var ticksToCampaign = -1
+
+    init(
+        manager: RaftManager,
+        log: GroupLog,
+        node: RaftNode,
+        stateMachine: any StateMachine,
+        applied: LogIndex
+    ) {
+        self.id = log.identity.group
+        self.log = log
+        self.node = node
+        self.stateMachine = stateMachine
+        self.manager = manager
+        self.applied = applied
+        self.durable = log.lastIndex
+        self.highWatermark = log.offset(after: applied)
+        self.snapshotIndex = log.firstIndex - 1
+        self.isSuspect = false
+    }
+
+    /// The current term.
+    public var term: Term { node.term }
+
+    /// The last entry known to be committed; at or after `applied`.
+    public var commit: LogIndex { node.commit }
+
+    /// The replicas of the group, this one included.
+    public var members: [NodeID] { log.identity.members.map(\.node) }
+
+    /// How far a leader knows another replica's log to match its own, and whether it answers.
+    public func progress(of node: NodeID) -> (match: LogIndex, isActive: Bool)? {
+        guard leadership.isLeader, let progress = self.node.progress(of: node) else { return nil }
+        return (progress.match, progress.isRecentlyActive || node == self.node.id)
+    }
+}
+
+// MARK: Proposals
+
+extension Replica {
+    /// Appends a batch to the group's log, stamped with its offsets and the leader's epoch.
+    ///
+    /// - Thread: the event loop; `completion` is called there too, perhaps before this returns.
+    public func propose(
+        _ batch: BatchPayload,
+        _ acknowledgement: Acknowledgement,
+        completion: @escaping (ProposalOutcome) -> Void
+    ) {
+        manager.eventLoop.preconditionInEventLoop()
+        guard !isStopped, !isSuspect, node.role == .leader else {
+            return completion(.notLeader(node.leader))
+        }
+        if offsetTerm != node.term {
+            // Entries of former terms may still wait in the core; the log counts them first.
+            manager.collect(self)
+            offsetTerm = node.term
+            nextOffset = log.nextOffset
+        }
+        let baseOffset = nextOffset
+        let stamped = batch.stamped(baseOffset: baseOffset, epoch: node.term.leaderEpoch)
+        do {
+            try node.propose([Payload(stamped)])
+        } catch {
+            return completion(.refused("\(error)"))
+        }
+        nextOffset += Int64(batch.offsetCount)
+        let proposal = PendingProposal(
+            index: node.lastIndex,
+            term: node.term,
+            baseOffset: baseOffset,
+            acknowledgement: acknowledgement,
+            completion: completion
+        )
+        manager.markDirty(self)
+        if case .appended = acknowledgement {
+            completion(proposal.done)
+        } else {
+            pending.append(proposal)
+        }
+    }
+
+    /// Asks whether this replica still leads, by an exchange with a majority.
+    ///
+    /// `completion` gets true once everything that was committed when this was called is applied,
+    /// and false if the leadership is lost meanwhile.
+    public func readBarrier(_ completion: @escaping (Bool) -> Void) {
+        manager.eventLoop.preconditionInEventLoop()
+        guard !isStopped, !isSuspect, node.role == .leader else { return completion(false) }
+        let context = nextBarrier
+        nextBarrier += 1
+        barriers.append((context, nil, completion))
+        node.readIndex(context: context)
+        manager.markDirty(self)
+    }
+
+    /// Answers the proposers that waited for what has happened now.
+    func answerProposals() {
+        while let first = pending.first {
+            let reached =
+                switch first.acknowledgement {
+                case .appended: true
+                case .durable: first.index <= durable
+                case .committed: first.index <= applied
+                }
+            guard reached else { return }
+            pending.removeFirst()
+            first.completion(first.done)
+        }
+    }
+
+    func failProposals() {
+        let failed = pending
+        pending = []
+        for proposal in failed {
+            proposal.completion(.notLeader(node.leader))
+        }
+        let lost = barriers
+        barriers = []
+        for barrier in lost { barrier.completion(false) }
+    }
+
+    func confirmBarriers(_ states: [ReadState]) {
+        for state in states {
+            for position in barriers.indices where barriers[position].context == state.context {
+                barriers[position].index = state.index
+            }
+        }
+        answerBarriers()
+    }
+
+    func answerBarriers() {
+        while let first = barriers.first, let index = first.index, index <= applied {
+            barriers.removeFirst()
+            first.completion(true)
+        }
+    }
+}
+
+// MARK: Ready
+
+extension Replica {
+    /// Hands a batch of new entries, term, vote and snapshot to the log; the write follows.
+    func prepareAppend(_ message: Message) -> GroupWrite {
+        let isEmpty = message.term == 0 && message.vote == .none && message.commit == 0
+        let hardState =
+            isEmpty
+            ? nil : HardState(term: message.term, vote: message.vote, commit: message.commit)
+        if let first = message.entries.first, first.index <= log.lastIndex {
+            stateMachine.truncated(from: first.index)
+        }
+        let write = log.prepare(
+            entries: message.entries,
+            hardState: hardState,
+            snapshot: message.snapshot
+        )
+        for entry in message.entries {
+            guard let row = log.row(at: entry.index) else {
+                preconditionFailure("group \(id): no row for the new entry \(entry.index)")
+            }
+            stateMachine.appended(row, entry.payload)
+        }
+        if let snapshot = message.snapshot { restore(snapshot) }
+        return write
+    }
+
+    private func restore(_ snapshot: Snapshot) {
+        let index = snapshot.metadata.index
+        stateMachine.restore(snapshot.data.copyBytes(), index: index)
+        applied = index
+        snapshotIndex = index
+        highWatermark = log.offset(after: index)
+    }
+
+    /// Applies committed entries and answers who waited for them.
+    func apply(_ message: Message) {
+        for entry in message.entries {
+            precondition(
+                entry.index == applied + 1,
+                "group \(id): entry \(entry.index) applied after \(applied)"
+            )
+            guard let row = log.row(at: entry.index) else {
+                preconditionFailure("group \(id): no row for the committed entry \(entry.index)")
+            }
+            stateMachine.apply(row, entry.payload)
+            applied = entry.index
+        }
+        highWatermark = log.offset(after: applied)
+        log.releaseTail(upTo: applied)
+        for response in message.responses { step(response) }
+        answerBarriers()
+    }
+
+    /// Steps a message of this replica's own or of a peer; a refusal is no error of the group.
+    func step(_ message: Message) {
+        do {
+            try node.step(message)
+        } catch {
+            LogLines.stepFailed(self, error, manager.logger)
+        }
+    }
+
+    /// Tells the state machine and the proposers about a change of role, term or leader.
+    func updateLeadership() {
+        let now = Leadership(
+            role: node.role,
+            term: node.term,
+            leader: node.leader,
+            isConfirmed: node.role == .leader && applied >= firstIndexOfLeadership
+        )
+        guard now != leadership else { return }
+        let before = leadership
+        if now.isLeader, !before.isLeader || before.term != now.term {
+            firstIndexOfLeadership = node.lastIndex
+            leadership = now
+            leadership.isConfirmed = applied >= firstIndexOfLeadership
+        } else {
+            leadership = now
+        }
+        if before.isLeader, !now.isLeader || before.term != now.term {
+            failProposals()
+            LogLines.lostLeadership(self, manager.logger)
+        }
+        if now.leader != .none { ticksToCampaign = -1 }
+        if leadership.isConfirmed, !before.isConfirmed || before.term != now.term {
+            LogLines.leads(self, manager.logger)
+        }
+        stateMachine.leadershipChanged(leadership)
+    }
+}

@@ -1,0 +1,112 @@
+import InterBrokerProtocol
+import Model
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// A connection that sends whatever bytes a test wants and keeps what comes back.
+final class RawPeer: Sendable {
+    let channel: any Channel
+    private let collected: Collected
+
+    private final class Collected: Sendable {
+        let bytes = Mutex<ByteBuffer>(ByteBuffer())
+    }
+
+    private final class Collector: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        let collected: Collected
+
+        init(_ collected: Collected) {
+            self.collected = collected
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let bytes = unwrapInboundIn(data)
+            _ = collected.bytes.withLock { $0.writeImmutableBuffer(bytes) }
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+
+    init(to address: Address) async throws {
+        let collected = Collected()
+        self.collected = collected
+        channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Collector(collected))
+                }
+            }
+            .connect(host: address.host, port: address.port).get()
+    }
+
+    /// Sends bytes; an error means that the other side has closed, which tests see at `closed`.
+    func send(_ bytes: ByteBuffer) async { try? await channel.writeAndFlush(bytes) }
+
+    func send(type: Int32, length: Int32, _ body: String = "") async {
+        var bytes = ByteBuffer()
+        bytes.writeInteger(type)
+        bytes.writeInteger(length)
+        bytes.writeString(body)
+        await send(bytes)
+    }
+
+    func send(_ type: InterBrokerRequestType, _ body: String) async {
+        await send(type: type.rawValue, length: Int32(body.utf8.count), body)
+    }
+
+    /// Returns what has come back once the other side has closed.
+    func closed() async throws -> String {
+        try await channel.closeFuture.get()
+        return answers().joined(separator: "\n")
+    }
+
+    /// The whole answers so far.
+    func answers() -> [String] {
+        var decoder = ResponseFrameDecoder()
+        decoder.append(collected.bytes.withLock { $0 })
+        var found: [String] = []
+        while let answer = try? decoder.next() { found.append(String(buffer: answer)) }
+        return found
+    }
+
+    func close() async { try? await channel.close() }
+}
+
+/// A server that answers nobody, or with fixed bytes.
+struct RawServer {
+    let channel: any Channel
+    var address: String { "127.0.0.1:\(channel.localAddress?.port ?? 0)" }
+
+    private final class Fixed: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        let answer: ByteBuffer?
+        let closes: Bool
+
+        init(_ answer: ByteBuffer?, _ closes: Bool) {
+            self.answer = answer
+            self.closes = closes
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            if let answer { context.writeAndFlush(wrapOutboundOut(answer), promise: nil) }
+            if closes { context.close(promise: nil) }
+        }
+    }
+
+    init(answering answer: ByteBuffer?, thenCloses closes: Bool = false) async throws {
+        channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Fixed(answer, closes))
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+    }
+
+    func close() async throws { try await channel.close() }
+}
