@@ -1,5 +1,5 @@
 import Compression
-public import Model
+import Model
 public import NIOCore
 public import RecordBatch
 

@@ -8,7 +8,7 @@ public struct ConsumerOptions: Sendable {
     public var fetchWait = TimeAmount.milliseconds(500)
     /// The bytes for which a broker answers before that; 1.
     public var bytesMin = 1
-    /// The bytes of one answer; 8 MiB. A batch that is larger comes alone.
+    /// The bytes of one answer, 8 MiB; a batch that is larger comes alone.
     public var bytesMax = 8 << 20
     /// The bytes of one partition in an answer; 1 MiB.
     public var partitionBytesMax = 1 << 20
@@ -94,7 +94,11 @@ final class LoopConsumer {
                 isLost = true
                 continue
             }
-            if position.isFetching { busy.insert(leader) } else { groups[leader, default: []] += [position] }
+            if position.isFetching {
+                busy.insert(leader)
+            } else {
+                groups[leader, default: []] += [position]
+            }
         }
         if isLost { return renew() }
         for (address, group) in groups where !busy.contains(address) {

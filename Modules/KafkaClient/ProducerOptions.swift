@@ -21,7 +21,7 @@ public struct ProducerOptions: Sendable {
     public var isIdempotent = true
     /// How batches are compressed.
     public var codec = CompressionCodec.none
-    /// A batch is sent when it has this size; 64 KiB. 1 sends every record alone.
+    /// The size at which a batch is sent, 64 KiB; 1 sends every record alone.
     public var batchBytesMax = 64 << 10
     /// How long a batch that is not full waits for more records; 0 waits for the turn's end.
     public var linger = TimeAmount.zero
