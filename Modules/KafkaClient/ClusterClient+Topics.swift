@@ -1,4 +1,4 @@
-public import KafkaProtocol
+import KafkaProtocol
 import Model
 import NIOCore
 

@@ -1,23 +1,21 @@
-public import KafkaProtocol
+import KafkaProtocol
 public import Model
 import NIOCore
 import NIOPosix
 
 /// A client of one cluster.
 ///
-/// Its own thread runs the event loop that everything happens on; `close()` ends it.
+/// Everything happens on one of NIO's shared event loops. `close()` ends the connections, and what
+/// is asked afterwards fails with ``KafkaClientError/closed``.
 public final class ClusterClient: Sendable {
     /// How the client behaves.
     public let options: ClientOptions
     let loop: any EventLoop
-    private let group: MultiThreadedEventLoopGroup
     private let core: NIOLoopBoundBox<ClientCore>
 
     /// Makes a client; nothing is connected before the first call.
     public init(bootstrap: [Address], options: ClientOptions = ClientOptions()) {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let loop = group.next()
-        self.group = group
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
         self.loop = loop
         self.options = options
         self.core = .makeBoxSendingValue(
@@ -26,13 +24,12 @@ public final class ClusterClient: Sendable {
         )
     }
 
-    /// Closes all connections and ends the thread.
+    /// Closes all connections.
     public func close() async {
         await onLoop { core, done in
             core.close()
             done(())
         }
-        try? await group.shutdownGracefully()
     }
 
     /// Runs `body` on the event loop and waits until it calls `done`.

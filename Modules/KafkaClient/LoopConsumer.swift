@@ -1,6 +1,7 @@
 import KafkaProtocol
 import Model
 import NIOCore
+import RecordBatch
 
 /// How a consumer fetches.
 public struct ConsumerOptions: Sendable {

@@ -36,7 +36,7 @@ public final class LoopProducer {
     public var isFull: Bool { bufferedBytes >= options.bufferedBytesMax }
 
     /// Batches that are whole and not reported yet, of all partitions.
-    public var unfinishedBatches: Int { queues.values.reduce(0) { $0 + $1.unfinished } }
+    public private(set) var unfinishedBatches = 0
 
     /// Takes a record, whose fate is reported later; false when the buffer is full.
     public func append(_ record: OutgoingRecord) -> Bool {
@@ -66,8 +66,12 @@ public final class LoopProducer {
 
     // MARK: Reports
 
+    /// Counts a batch that will be reported.
+    func sealed() { unfinishedBatches += 1 }
+
     func report(_ report: DeliveryReport, bytes: Int) {
         bufferedBytes -= bytes
+        unfinishedBatches -= 1
         onReport(self, report)
         if bufferedBytes <= options.bufferedBytesMax / 2, !roomWaiters.isEmpty {
             let waiters = roomWaiters

@@ -1,3 +1,4 @@
+import Compression
 import DequeModule
 import KafkaProtocol
 import Model
@@ -91,6 +92,7 @@ final class PartitionQueue {
             builder.producer = (identity.id, identity.epoch, nextSequence)
         }
         let size = builder.size - RecordBatchHeader.size
+        producer.sealed()
         do {
             let bytes =
                 options.codec == .none
