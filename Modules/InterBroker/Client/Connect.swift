@@ -1,6 +1,6 @@
+import Glibc
 import InterBrokerProtocol
 import Logging
-import Glibc
 import Model
 public import NIOCore
 import NIOPosix
