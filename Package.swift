@@ -149,6 +149,22 @@ let modules: [Target] = [
 ]
 
 let tools: [Target] = [
+    tool(
+        "brokerd",
+        [
+            "BrokerServer", "Console", "Daemon", "Disk", "InterBroker", "InterBrokerProtocol",
+            "Model", "RaftHost", "RaftLog", "RaftTransport", "Security", "Settings", "Systemd",
+            "Telemetry", nioCore, nioPosix, logging, lifecycle,
+        ]
+    ),
+    tool(
+        "controllerd",
+        [
+            "Controller", "Console", "Daemon", "Disk", "InterBroker", "InterBrokerProtocol",
+            "Model", "Raft", "RaftHost", "RaftLog", "RaftTransport", "Security", "Settings",
+            "Systemd", "Telemetry", nioCore, nioPosix, logging, lifecycle,
+        ]
+    ),
     tool("kafka-codegen"),
     // What the verbs share: options, exit codes, words.
     .target(

@@ -229,13 +229,13 @@ extension RaftManager {
                 let (manager, replica) = bound.value
                 guard !replica.isStopped else { return }
                 switch result {
-                case .success(let entries):
-                    replica.log.install(entries)
-                    replica.node.entriesFetched()
-                    manager.markDirty(replica)
+                case .success(let entries): replica.log.install(entries)
                 case .failure(let error):
                     LogLines.coldReadFailed(replica, error, manager.logger)
                 }
+                // After a failure too: otherwise nothing would ever be read or applied again.
+                replica.node.entriesFetched()
+                manager.markDirty(replica)
             }
         }
     }

@@ -238,12 +238,20 @@ extension Replica {
         answerBarriers()
     }
 
-    /// Steps a message of this replica's own or of a peer; a refusal is no error of the group.
+    /// Steps a message of this replica's own or of a peer.
+    ///
+    /// A refusal is no error of the group, but for two that show a damaged log: then this replica
+    /// takes no part any more.
     func step(_ message: Message) {
-        do {
+        do throws(RaftError) {
             try node.step(message)
         } catch {
-            LogLines.stepFailed(self, error, manager.logger)
+            switch error {
+            case .lostEntries(_, let index), .conflictsWithCommitted(let index, _):
+                isSuspect = true
+                LogLines.diverged(self, at: index, manager.logger)
+            default: LogLines.stepFailed(self, error, manager.logger)
+            }
         }
     }
 
