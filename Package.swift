@@ -134,8 +134,8 @@ let modules: [Target] = [
     module(
         "Controller",
         [
-            "Model", "Metadata", "RecordBatch", "Raft", "RaftHost", "InterBroker",
-            "InterBrokerProtocol", "Telemetry", nioCore, logging,
+            "Model", "Metadata", "RecordBatch", "Raft", "RaftLog", "RaftHost", "InterBroker",
+            "InterBrokerProtocol", "Systemd", nioCore, logging,
         ]
     ),
     module(
@@ -234,8 +234,8 @@ let testTargets: [Target] = [
     tests(
         "Controller",
         [
-            "Model", "Metadata", "InterBroker", "InterBrokerProtocol", "RaftHost", nioCore,
-            logging,
+            "Model", "Metadata", "InterBroker", "InterBrokerProtocol", "Raft", "RaftHost",
+            "RaftLog", nioCore, logging,
         ]
     ),
     tests(

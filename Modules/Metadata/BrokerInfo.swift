@@ -83,8 +83,8 @@ public struct BrokerRegistration: Codable, Equatable, Sendable {
         case rack
     }
 
-    /// Whether `broker` says the same about itself already.
-    func isSame(as broker: BrokerInfo) -> Bool {
+    /// Whether the cluster knows exactly this about the broker already.
+    public func isSame(as broker: BrokerInfo) -> Bool {
         broker.session == session && broker.directoryID == directoryID
             && broker.clientHost == clientHost && broker.clientPort == clientPort
             && broker.peerAddress == peerAddress && broker.rack == rack

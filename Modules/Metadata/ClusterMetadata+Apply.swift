@@ -13,6 +13,7 @@ extension ClusterMetadata {
         switch command {
         case .setClusterID(let id): return setClusterID(id)
         case .setFeatureLevel(let level): return setFeatureLevel(level)
+        case .controllerJoined(let id): return join(id)
         case .registerBroker(let registration): return register(registration)
         case .brokerOffline(let run): return setOnline(false, run)
         case .brokerOnline(let run): return setOnline(true, run)
@@ -38,6 +39,13 @@ extension ClusterMetadata {
         guard level > featureLevel else { return [.refused(.featureLevelNotAbove(featureLevel))] }
         featureLevel = level
         return [.featureLevelRaised(level)]
+    }
+
+    private mutating func join(_ id: ControllerID) -> [Effect] {
+        let position = controllers.firstPosition { $0 >= id }
+        guard position == controllers.count || controllers[position] != id else { return [] }
+        controllers.insert(id, at: position)
+        return [.controllerJoined(id)]
     }
 
     private mutating func allocateProducerIDs(_ count: Int32) -> [Effect] {

@@ -11,6 +11,10 @@ public struct ClusterMetadata: Equatable, Sendable {
     public internal(set) var featureLevel = 1
     /// The cluster's identity, once it is drawn.
     public internal(set) var clusterID: ClusterID?
+    /// Every controller whose log has ever held an entry of the cluster, in order of ids.
+    ///
+    /// Such a controller with an empty directory has lost its disk and must not take part.
+    public internal(set) var controllers: [ControllerID] = []
     /// Every broker that ever registered, in order of ids.
     public internal(set) var brokers: [BrokerInfo] = []
     /// Every topic, in order of names.
@@ -162,6 +166,7 @@ extension ClusterMetadata: Codable {
         case version
         case featureLevel = "feature_level"
         case clusterID = "cluster_id"
+        case controllers
         case brokers
         case topics
         case tombstones
@@ -179,6 +184,7 @@ extension ClusterMetadata: Codable {
         version = try fields.decode(MetadataVersion.self, forKey: .version)
         featureLevel = try fields.decode(Int.self, forKey: .featureLevel)
         clusterID = try fields.decodeIfPresent(ClusterID.self, forKey: .clusterID)
+        controllers = try fields.decode([ControllerID].self, forKey: .controllers)
         brokers = try fields.decode([BrokerInfo].self, forKey: .brokers)
         topics = try fields.decode([TopicInfo].self, forKey: .topics)
         tombstones = try fields.decode([Tombstone].self, forKey: .tombstones)
@@ -195,6 +201,7 @@ extension ClusterMetadata: Codable {
         try fields.encode(version, forKey: .version)
         try fields.encode(featureLevel, forKey: .featureLevel)
         try fields.encodeIfPresent(clusterID, forKey: .clusterID)
+        try fields.encode(controllers, forKey: .controllers)
         try fields.encode(brokers, forKey: .brokers)
         try fields.encode(topics, forKey: .topics)
         try fields.encode(tombstones, forKey: .tombstones)
@@ -207,6 +214,7 @@ extension ClusterMetadata: Codable {
         func isAscending<Key: Comparable>(_ keys: [Key]) -> Bool {
             zip(keys, keys.dropFirst()).allSatisfy { $0 < $1 }
         }
+        guard isAscending(controllers) else { return "controllers out of order" }
         guard isAscending(brokers.map(\.id)) else { return "brokers out of order" }
         guard isAscending(topics.map(\.name)) else { return "topics out of order" }
         guard isAscending(tombstones.map(\.group)) else { return "tombstones out of order" }

@@ -6,6 +6,8 @@ public enum Effect: Equatable, Sendable {
     case clusterNamed(ClusterID)
     /// The feature level was raised.
     case featureLevelRaised(Int)
+    /// A controller's log holds entries of the cluster from now on.
+    case controllerJoined(ControllerID)
     /// A broker registered; `isNewRun` unless it only repeated itself.
     case brokerRegistered(BrokerID, isNewRun: Bool)
     /// A broker counts as online from now on.

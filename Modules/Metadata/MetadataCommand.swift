@@ -8,6 +8,8 @@ public enum MetadataCommand: Equatable, Sendable {
     case setClusterID(ClusterID)
     /// Raises the level of features that every member understands.
     case setFeatureLevel(Int)
+    /// Records that a controller's log holds entries of the cluster.
+    case controllerJoined(ControllerID)
     /// Takes a broker into the cluster, or a new run of one.
     case registerBroker(BrokerRegistration)
     /// Marks a broker as offline, if it has not registered again since.
@@ -167,6 +169,7 @@ extension MetadataCommand {
     private enum Kind: String {
         case setClusterID
         case setFeatureLevel
+        case controllerJoined
         case registerBroker
         case brokerOffline
         case brokerOnline
@@ -183,6 +186,7 @@ extension MetadataCommand {
         switch self {
         case .setClusterID: .setClusterID
         case .setFeatureLevel: .setFeatureLevel
+        case .controllerJoined: .controllerJoined
         case .registerBroker: .registerBroker
         case .brokerOffline: .brokerOffline
         case .brokerOnline: .brokerOnline
@@ -219,6 +223,7 @@ extension MetadataCommand: Codable {
         switch kind {
         case .setClusterID: self = .setClusterID(try body())
         case .setFeatureLevel: self = .setFeatureLevel(try body())
+        case .controllerJoined: self = .controllerJoined(try body())
         case .registerBroker: self = .registerBroker(try body())
         case .brokerOffline: self = .brokerOffline(try body())
         case .brokerOnline: self = .brokerOnline(try body())
@@ -240,6 +245,7 @@ extension MetadataCommand: Codable {
         switch self {
         case .setClusterID(let body): try fields.encode(body, forKey: .body)
         case .setFeatureLevel(let body): try fields.encode(body, forKey: .body)
+        case .controllerJoined(let body): try fields.encode(body, forKey: .body)
         case .registerBroker(let body): try fields.encode(body, forKey: .body)
         case .brokerOffline(let body), .brokerOnline(let body):
             try fields.encode(body, forKey: .body)

@@ -142,6 +142,14 @@ import Testing
         )
     }
 
+    @Test func `a controller that joined is remembered once, in order`() {
+        var cluster = Cluster()
+        #expect(cluster.apply(.controllerJoined(3)) == [.controllerJoined(3)])
+        #expect(cluster.apply(.controllerJoined(1)) == [.controllerJoined(1)])
+        #expect(cluster.apply(.controllerJoined(3)) == [])
+        #expect(cluster.metadata.controllers == [1, 3])
+    }
+
     @Test func `a cluster keeps its first identity`() {
         var cluster = Cluster()
         let id = ClusterID(uuid(1))

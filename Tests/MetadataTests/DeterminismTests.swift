@@ -11,7 +11,10 @@ private struct CommandSource {
         let broker = Int32.random(in: 1...5, using: &random)
         switch Int.random(in: 0..<12, using: &random) {
         case 0: return .setClusterID(ClusterID(uuid(UInt64.random(in: 1...2, using: &random))))
-        case 1: return .setFeatureLevel(Int.random(in: 1...3, using: &random))
+        case 1:
+            return Bool.random(using: &random)
+                ? .setFeatureLevel(Int.random(in: 1...3, using: &random))
+                : .controllerJoined(ControllerID(broker))
         case 2, 3:
             let session = UInt64.random(in: 1...3, using: &random)
             return .registerBroker(registration(broker, session: session))

@@ -26,6 +26,8 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
     public var epoch: ControllerEpoch
     /// The controllers: number in decimal to peer address.
     public var members: [String: String]
+    /// The controllers that have ever held entries of the cluster; nil if the sender holds none.
+    public var joined: [ControllerID]?
 
     /// Makes one of its fields.
     public init(
@@ -34,7 +36,8 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         leaderID: ControllerID? = nil,
         leaderAddress: String? = nil,
         epoch: ControllerEpoch = 0,
-        members: [String: String] = [:]
+        members: [String: String] = [:],
+        joined: [ControllerID]? = nil
     ) {
         self.controllerID = controllerID
         self.clusterID = clusterID
@@ -42,6 +45,7 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         self.leaderAddress = leaderAddress
         self.epoch = epoch
         self.members = members
+        self.joined = joined
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -51,6 +55,7 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         case leaderAddress = "leader_address"
         case epoch
         case members
+        case joined
     }
 
     /// Reads the fields; those with a default may be absent.
@@ -62,6 +67,7 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         leaderAddress = try fields.decodeIfPresent(String.self, forKey: .leaderAddress)
         epoch = try fields.decodeIfPresent(ControllerEpoch.self, forKey: .epoch) ?? 0
         members = try fields.decodeIfPresent([String: String].self, forKey: .members) ?? [:]
+        joined = try fields.decodeIfPresent([ControllerID].self, forKey: .joined)
     }
 }
 

@@ -1,0 +1,192 @@
+import InterBroker
+import Logging
+import Metadata
+import Model
+import Systemd
+
+/// The controller's events, each with its text, level and fields.
+///
+/// The lines of start and stop are an interface: operators and tests search for them, so their
+/// words are fixed and a test compares them.
+enum LogLines {
+    // MARK: Start and stop of Raft groups
+
+    static func startingRaftGroups(_ partitions: Int, _ logger: Logger) {
+        logger.info(
+            "Starting Raft groups for \(partitions) partitions across multiple brokers",
+            metadata: id(.raftGroupsStarting)
+        )
+    }
+
+    static func stoppingRaftGroups(_ partitions: Int, _ logger: Logger) {
+        logger.info(
+            "Stopping Raft groups for \(partitions) partitions across multiple brokers",
+            metadata: id(.raftGroupsStopping)
+        )
+    }
+
+    static func startsFailed(
+        _ count: Int,
+        on target: InterBrokerTarget,
+        _ reason: String,
+        _ logger: Logger
+    ) {
+        logger.warning(
+            "\(count) Raft groups did not start on broker \(target.id), to be tried again: \(reason)",
+            metadata: peer(target)
+        )
+    }
+
+    static func stopsFailed(
+        _ count: Int,
+        on target: InterBrokerTarget,
+        _ reason: String,
+        _ logger: Logger
+    ) {
+        logger.warning(
+            "\(count) Raft groups did not stop on broker \(target.id), to be tried again: \(reason)",
+            metadata: peer(target)
+        )
+    }
+
+    static func unknownGroupStopped(_ replica: ReplicaReference, _ logger: Logger) {
+        logger.error(
+            """
+            Broker \(replica.node.broker) runs Raft group \(replica.group), which the metadata \
+            does not know: it is stopped and its data is kept
+            """,
+            metadata: group(replica.group, id(.raftGroupKept))
+        )
+    }
+
+    static func replicaMissing(_ replica: ReplicaReference, _ logger: Logger) {
+        logger.error(
+            """
+            Broker \(replica.node.broker) does not run its replica of Raft group \
+            \(replica.group), which was started before
+            """,
+            metadata: group(replica.group)
+        )
+    }
+
+    static func directoryReplaced(_ broker: BrokerID, replicas: Int, _ logger: Logger) {
+        logger.error(
+            """
+            Broker \(broker) came back with another data directory: \(replicas) replicas are lost \
+            there until they are placed again
+            """,
+            metadata: ["MARTLET_PEER": "broker \(broker)"]
+        )
+    }
+
+    // MARK: Brokers
+
+    static func brokerRegistered(_ broker: BrokerInfo, _ logger: Logger) {
+        logger.info(
+            """
+            Broker \(broker.id) registered at \(broker.peerAddress), incarnation \
+            \(broker.incarnation)
+            """,
+            metadata: ["MARTLET_PEER": "\(broker.peerAddress)"]
+        )
+    }
+
+    static func brokerOnline(_ broker: BrokerID, _ logger: Logger) {
+        logger.info(
+            "Broker \(broker) is online",
+            metadata: id(.brokerOnline).with("MARTLET_PEER", "broker \(broker)")
+        )
+    }
+
+    static func brokerOffline(_ broker: BrokerID, _ logger: Logger) {
+        logger.warning(
+            "Broker \(broker) is offline: it has been silent for too long",
+            metadata: id(.brokerOffline).with("MARTLET_PEER", "broker \(broker)")
+        )
+    }
+
+    // MARK: Topics
+
+    static func topicCreated(_ topic: TopicInfo, _ logger: Logger) {
+        logger.info(
+            """
+            Created topic \(topic.name) with \(topic.partitions.count) partitions and \
+            replication factor \(topic.replicationFactor)
+            """,
+            metadata: id(.topicCreated).with("MARTLET_TOPIC", "\(topic.name)")
+        )
+    }
+
+    static func topicDeleted(_ topic: TopicInfo, _ logger: Logger) {
+        logger.info(
+            "Deleted topic \(topic.name) with \(topic.partitions.count) partitions",
+            metadata: id(.topicDeleted).with("MARTLET_TOPIC", "\(topic.name)")
+        )
+    }
+
+    static func deletionConfirmed(_ group: RaftGroupID, _ logger: Logger) {
+        logger.debug(
+            "Every replica of deleted Raft group \(group) has confirmed",
+            metadata: self.group(group)
+        )
+    }
+
+    // MARK: Controllers
+
+    static func reignBegins(_ id: ControllerID, _ epoch: ControllerEpoch, _ logger: Logger) {
+        logger.info(
+            "Controller \(id) leads the cluster in epoch \(epoch)",
+            metadata: self.id(.controllerElected).with("MARTLET_TERM", "\(epoch)")
+        )
+    }
+
+    static func reignEnds(_ id: ControllerID, _ epoch: ControllerEpoch, _ logger: Logger) {
+        logger.info(
+            "Controller \(id) no longer leads the cluster (epoch \(epoch))",
+            metadata: ["MARTLET_TERM": "\(epoch)"]
+        )
+    }
+
+    static func clusterCreated(_ cluster: ClusterID, _ logger: Logger) {
+        logger.notice("Created cluster \(cluster)", metadata: id(.clusterCreated))
+    }
+
+    static func clusterJoined(_ cluster: ClusterID, _ logger: Logger) {
+        logger.notice("Joined cluster \(cluster)", metadata: id(.clusterCreated))
+    }
+
+    static func bootstrapWaits(_ reason: String, _ logger: Logger) {
+        logger.notice("Waiting before the cluster can begin: \(reason)")
+    }
+
+    static func metadataUnreadable(_ reason: String, at index: LogIndex, _ logger: Logger) {
+        logger.critical(
+            "The metadata log holds at index \(index) what this release cannot read: \(reason)"
+        )
+    }
+
+    static func proposalFailed(_ command: String, _ reason: String, _ logger: Logger) {
+        logger.warning("Metadata command \(command) was not committed: \(reason)")
+    }
+
+    // MARK: Fields
+
+    private static func id(_ event: MessageID) -> Logger.Metadata { ["message-id": "\(event)"] }
+
+    private static func peer(_ target: InterBrokerTarget) -> Logger.Metadata {
+        ["MARTLET_PEER": "\(target.address)"]
+    }
+
+    private static func group(
+        _ group: RaftGroupID,
+        _ fields: Logger.Metadata = [:]
+    ) -> Logger.Metadata {
+        fields.with("MARTLET_GROUP", "\(group)")
+    }
+}
+
+extension Logger.Metadata {
+    fileprivate func with(_ key: String, _ value: String) -> Logger.Metadata {
+        merging([key: "\(value)"]) { _, new in new }
+    }
+}

@@ -1,0 +1,60 @@
+public import InterBroker
+import InterBrokerProtocol
+public import Model
+
+/// What the controller's peer listener answers: this list is complete.
+///
+/// The row of Raft streams needs RaftTransport, which stands beside this module; controllerd adds
+/// it.
+public func requestConfigs(
+    id: ControllerID,
+    controllers: [InterBrokerTarget],
+    controller: Controller,
+    store: MetadataStore
+) -> [RequestConfig] {
+    [
+        RequestConfig(
+            .controllerDiscover,
+            .controller,
+            ControllerDiscoverHandler(id: id, controllers: controllers, store: store)
+        ),
+        RequestConfig(
+            .controllerVerify,
+            .controller,
+            ControllerVerifyHandler(id: id, store: store)
+        ),
+        RequestConfig(
+            .getTopicMetadata,
+            .metadataRead,
+            GetTopicMetadataHandler(controller: controller, store: store)
+        ),
+        RequestConfig(
+            .registerBroker,
+            .metadataWrite,
+            RegisterBrokerHandler(controller: controller)
+        ),
+        RequestConfig(
+            .brokerHeartbeat,
+            .metadataWrite,
+            BrokerHeartbeatHandler(controller: controller)
+        ),
+        RequestConfig(
+            .reportLeaders,
+            .metadataWrite,
+            ReportLeadersHandler(controller: controller)
+        ),
+        RequestConfig(.createTopics, .metadataWrite, CreateTopicsHandler(controller: controller)),
+        RequestConfig(.deleteTopics, .metadataWrite, DeleteTopicsHandler(controller: controller)),
+        RequestConfig(
+            .createPartitions,
+            .metadataWrite,
+            CreatePartitionsHandler(controller: controller)
+        ),
+        RequestConfig(.alterConfigs, .metadataWrite, AlterConfigsHandler(controller: controller)),
+        RequestConfig(
+            .allocateProducerIDs,
+            .metadataWrite,
+            AllocateProducerIDsHandler(controller: controller)
+        ),
+    ]
+}
