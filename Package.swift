@@ -67,6 +67,7 @@ let lifecycle: Target.Dependency = .product(
     package: "swift-service-lifecycle"
 )
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser",
     package: "swift-argument-parser"
@@ -110,7 +111,7 @@ let modules: [Target] = [
         "KafkaClient",
         ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
     ),
-    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
+    module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
     module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]),
@@ -133,11 +134,12 @@ let modules: [Target] = [
     module(
         "BrokerServer",
         [
-            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Raft", "RaftLog", "RaftHost",
-            "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
+            logging, deque,
         ]
     ),
-    module("Console", ["Telemetry", nioCore, nioPosix, nioHTTP1]),
+    module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
 ]
 
 let tools: [Target] = [
@@ -186,11 +188,12 @@ let testTargets: [Target] = [
     tests(
         "BrokerServer",
         [
-            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "RaftHost", "InterBroker",
-            "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
+            nioEmbedded, logging,
         ]
     ),
-    tests("Console", ["Telemetry", nioCore, nioPosix]),
+    tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
 ]

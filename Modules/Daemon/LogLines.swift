@@ -1,0 +1,46 @@
+import Logging
+import Systemd
+
+/// The daemon's own events; text, level and id stand here and nowhere else.
+enum LogLines {
+    static func ready(_ name: String, _ logger: Logger) {
+        logger.notice("\(name) is ready", metadata: id(.daemonReady))
+    }
+
+    static func stopping(_ name: String, _ reason: String, _ logger: Logger) {
+        logger.notice("\(name) stops: \(reason)", metadata: id(.daemonStopping))
+    }
+
+    static func stopped(_ name: String, _ logger: Logger) {
+        logger.notice("\(name) has stopped", metadata: id(.daemonStopped))
+    }
+
+    static func failed(_ name: String, _ failure: DaemonFailure, _ logger: Logger) {
+        let event = failure.status == .storage ? MessageID.storageFailed : .daemonFailed
+        logger.critical(
+            "\(name) ends with status \(failure.status.rawValue): \(failure.reason)",
+            metadata: id(event)
+        )
+    }
+
+    static func stopTookTooLong(_ name: String, _ logger: Logger) {
+        logger.error("\(name) did not stop in time and ends as it is", metadata: id(.daemonFailed))
+    }
+
+    static func reloaded(_ what: String, _ logger: Logger) {
+        logger.notice("settings reloaded: \(what)", metadata: id(.settingsReloaded))
+    }
+
+    static func settingsRefused(_ reason: String, _ logger: Logger) {
+        logger.error("settings refused: \(reason)", metadata: id(.settingsRefused))
+    }
+
+    static func progressStalled(_ names: [String], _ logger: Logger) {
+        logger.error(
+            "no progress: \(names.joined(separator: ", ")); the watchdog is not fed",
+            metadata: id(.progressStalled)
+        )
+    }
+
+    private static func id(_ event: MessageID) -> Logger.Metadata { ["message-id": "\(event)"] }
+}

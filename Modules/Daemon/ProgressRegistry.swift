@@ -1,0 +1,112 @@
+import Synchronization
+
+/// Counts the work of one part of the daemon, so that a stall can be told from idleness.
+///
+/// - Thread: any; each call is one relaxed atomic addition.
+public final class ProgressCounter: Sendable {
+    private let begun = Atomic<UInt64>(0)
+    private let ended = Atomic<UInt64>(0)
+
+    init() {}
+
+    /// Counts one piece of work that was begun and ended at once, for instance a loop's tick.
+    public func advance() { ended.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Work was handed over; until ``end()`` the part is not idle.
+    public func begin() { begun.wrappingAdd(1, ordering: .relaxed) }
+
+    /// The work that was begun is done.
+    public func end() { ended.wrappingAdd(1, ordering: .relaxed) }
+
+    var count: UInt64 { ended.load(ordering: .relaxed) }
+    var outstanding: UInt64 {
+        begun.load(ordering: .relaxed) &- ended.load(ordering: .relaxed)
+    }
+}
+
+/// All parts of a daemon that must make progress for the watchdog to be fed.
+public final class ProgressRegistry: Sendable {
+    private struct Source: Sendable {
+        let name: String
+        let patience: Duration
+        let count: @Sendable () -> UInt64
+        let isIdle: @Sendable () -> Bool
+        var last: UInt64
+        var lastAlive: ContinuousClock.Instant
+    }
+
+    private let sources = Mutex<[Source]>([])
+
+    /// Makes an empty registry.
+    public init() {}
+
+    /// Registers a part that ticks for ever, such as an event loop: it is never idle.
+    ///
+    /// The tick must be well below `patience`; call ``ProgressCounter/advance()`` on each.
+    public func ticking(_ name: String, patience: Duration = .seconds(3)) -> ProgressCounter {
+        let counter = ProgressCounter()
+        register(name, patience: patience, count: { counter.count }, isIdle: { false })
+        return counter
+    }
+
+    /// Registers a part that works on request, such as the log's writer thread.
+    ///
+    /// Call ``ProgressCounter/begin()`` and ``ProgressCounter/end()`` around each request.
+    /// `patience` is the longest time that one request may take: a slow disk is not a hang.
+    public func working(_ name: String, patience: Duration = .seconds(20)) -> ProgressCounter {
+        let counter = ProgressCounter()
+        register(
+            name,
+            patience: patience,
+            count: { counter.count },
+            isIdle: { counter.outstanding == 0 }
+        )
+        return counter
+    }
+
+    /// Registers a part that counts by itself; both closures must not block.
+    public func register(
+        _ name: String,
+        patience: Duration,
+        count: @escaping @Sendable () -> UInt64,
+        isIdle: @escaping @Sendable () -> Bool
+    ) {
+        let source = Source(
+            name: name,
+            patience: patience,
+            count: count,
+            isIdle: isIdle,
+            last: count(),
+            lastAlive: .now
+        )
+        sources.withLock { $0.append(source) }
+    }
+
+    /// What one look at all parts has shown.
+    struct Look: Equatable {
+        /// Parts that have neither advanced nor been idle for longer than their patience.
+        var stalled: [String]
+        /// Whether any part has advanced since the last look.
+        var hasAdvanced: Bool
+    }
+
+    /// Looks at all parts; called by the supervisor alone.
+    func look(now: ContinuousClock.Instant = .now) -> Look {
+        sources.withLock { sources in
+            var look = Look(stalled: [], hasAdvanced: false)
+            for position in sources.indices {
+                let count = sources[position].count()
+                let hasAdvanced = count != sources[position].last
+                if hasAdvanced || sources[position].isIdle() {
+                    sources[position].lastAlive = now
+                    sources[position].last = count
+                } else if sources[position].lastAlive.duration(to: now) > sources[position].patience
+                {
+                    look.stalled.append(sources[position].name)
+                }
+                look.hasAdvanced = look.hasAdvanced || hasAdvanced
+            }
+            return look
+        }
+    }
+}

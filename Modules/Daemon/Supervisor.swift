@@ -1,0 +1,129 @@
+import Logging
+import Synchronization
+import Systemd
+
+/// Where a daemon is between its start and its end.
+enum DaemonPhase: Equatable, Sendable {
+    case starting(String)
+    case serving
+    case stopping(String)
+}
+
+/// Keeps the service manager informed from a thread of its own: status, time extensions, watchdog.
+///
+/// It stands apart from everything that can hang: event loops, Swift's task pool, the journal.
+final class Supervisor: Sendable {
+    /// How much more time is asked for while start or stop makes progress.
+    static let moreTime = Duration.seconds(30)
+
+    private struct State {
+        var phase: DaemonPhase
+        var lastStatus = ""
+        var stalled: [String] = []
+        /// Shown until the next reload, when a reload was refused.
+        var note: String?
+    }
+
+    private let notifier: any ServiceNotifier
+    private let progress: ProgressRegistry
+    private let status: @Sendable () -> String
+    private let watchdog: Duration?
+    private let logger: Logger
+    private let state: Mutex<State>
+    private let end = WakeSignal()
+    private let ended = WakeSignal()
+
+    init(
+        notifier: any ServiceNotifier,
+        progress: ProgressRegistry,
+        status: @escaping @Sendable () -> String,
+        watchdog: Duration?,
+        logger: Logger
+    ) {
+        self.notifier = notifier
+        self.progress = progress
+        self.status = status
+        self.watchdog = watchdog
+        self.logger = logger
+        state = Mutex(State(phase: .starting("")))
+    }
+
+    /// The time between two looks: a quarter of the watchdog's, and a second at most.
+    var interval: Duration { min(.seconds(1), (watchdog ?? .seconds(4)) / 4) }
+
+    func start() {
+        NamedThread.start(name: "supervisor") { [self] in
+            while !end.wait(timeout: interval) { look() }
+            ended.signal()
+        }
+    }
+
+    func stop() {
+        end.signal()
+        _ = ended.wait(timeout: .seconds(1))
+    }
+
+    /// Enters a phase and says so at once.
+    func enter(_ phase: DaemonPhase) {
+        state.withLock { $0.phase = phase }
+        if phase != .serving { sendStatus() }
+    }
+
+    /// READY=1, at the start and after each reload.
+    func ready(note: String? = nil) {
+        let text = state.withLock { state -> String in
+            state.note = note
+            return line(state)
+        }
+        state.withLock { $0.lastStatus = text }
+        notifier.send(.ready(status: text))
+    }
+
+    /// STOPPING=1.
+    func stopping() { notifier.send(.stopping(status: "stopping")) }
+
+    func look(now: ContinuousClock.Instant = .now) {
+        let look = progress.look(now: now)
+        let phase = state.withLock { $0.phase }
+        if phase != .serving {
+            if look.hasAdvanced { notifier.send(.extendTimeout(Self.moreTime)) }
+            notifier.send(.watchdog)
+        } else if look.stalled.isEmpty {
+            if watchdog != nil { notifier.send(.watchdog) }
+        }
+        report(phase == .serving ? look.stalled : [])
+        sendStatus()
+    }
+
+    /// One line when a stall begins, none while it lasts.
+    private func report(_ stalled: [String]) {
+        let isNew = state.withLock { state in
+            defer { state.stalled = stalled }
+            return !stalled.isEmpty && state.stalled != stalled
+        }
+        if isNew { LogLines.progressStalled(stalled, logger) }
+    }
+
+    private func sendStatus() {
+        let text = state.withLock { line($0) }
+        let isNew = state.withLock { state in
+            defer { state.lastStatus = text }
+            return state.lastStatus != text
+        }
+        if isNew { notifier.send(.status(text)) }
+    }
+
+    private func line(_ state: State) -> String {
+        switch state.phase {
+        case .starting(let name): return "starting: \(name)"
+        case .stopping(let name): return "stopping: \(name)"
+        case .serving:
+            var text = status()
+            if let note = state.note { text += "; \(note)" }
+            if !state.stalled.isEmpty {
+                text += "; no progress: \(state.stalled.joined(separator: ", "))"
+            }
+            return text
+        }
+    }
+}
