@@ -11,12 +11,16 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A module of ours: its folder is `Modules/NAME`, and excluding its README makes one mandatory.
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func module(
+    _ name: String,
+    _ dependencies: [Target.Dependency] = [],
+    exclude: [String] = []
+) -> Target {
     .target(
         name: name,
         dependencies: dependencies,
         path: "Modules/\(name)",
-        exclude: ["README.md"],
+        exclude: ["README.md"] + exclude,
         swiftSettings: settings
     )
 }
@@ -82,7 +86,7 @@ let modules: [Target] = [
     clibrary("CISAL", pkgConfig: "libisal", apt: "libisal-dev"),
     module("RecordBatch", ["Model", "CISAL"]),
     module("Metadata", ["Model"]),
-    module("KafkaProtocol", ["Model", "RecordBatch", nioCore]),
+    module("KafkaProtocol", ["Model", "RecordBatch", nioCore], exclude: ["Schemas"]),
     module("InterBrokerProtocol", ["Model", nioCore]),
 
     // Floor 2, edges: one outside thing each.
