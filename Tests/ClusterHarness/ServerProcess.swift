@@ -1,0 +1,96 @@
+import Glibc
+
+/// One controllerd or brokerd of a test: its settings file, its data, its log, its process.
+package final class ServerProcess {
+    /// `controllerd` or `brokerd`.
+    package let program: String
+    /// Its number in the cluster.
+    package let number: Int
+    /// Its data directory.
+    package let dataDirectory: String
+    /// Where its standard error goes, over all restarts.
+    package let logFile: String
+    /// The port of `/health` and `/metrics`; nil if it has none.
+    package let httpPort: Int?
+    private let settingsFile: String
+    private let directory: String
+    private var process: ChildProcess?
+    private var socket: NotifySocket?
+
+    init(
+        program: String,
+        number: Int,
+        in directory: String,
+        httpPort: Int?,
+        settings: (String) -> String
+    ) throws {
+        self.program = program
+        self.number = number
+        self.directory = directory
+        self.httpPort = httpPort
+        let name = "\(program)\(number)"
+        dataDirectory = "\(directory)/\(name)"
+        logFile = "\(directory)/\(name).log"
+        settingsFile = "\(directory)/\(name).yaml"
+        try writeFile(settingsFile, settings(dataDirectory))
+    }
+
+    /// Starts the daemon; it is not ready yet.
+    package func start() throws {
+        precondition(process?.poll() != nil || process == nil, "\(program)\(number) runs already")
+        let socket = try NotifySocket(path: "\(directory)/\(program)\(number).notify")
+        var environment = commandEnvironment()
+        environment["NOTIFY_SOCKET"] = socket.path
+        self.socket = socket
+        process = try ChildProcess(
+            Places.product(program),
+            ["--config", settingsFile],
+            environment: environment,
+            output: logFile,
+            errors: logFile
+        )
+    }
+
+    /// Waits for the daemon's READY=1.
+    package func waitUntilReady(within patience: Duration = .seconds(30)) async throws {
+        guard let socket else { throw HarnessError("\(program)\(number) was not started") }
+        try await eventually("\(program)\(number) is ready", within: patience) {
+            socket.receive()
+            if let exit = process?.poll() {
+                throw HarnessError("\(program)\(number) ended: \(exit)\n\(logTail)")
+            }
+            return socket.isReady
+        }
+        // Left unread it would fill up, and the daemon would wait for it.
+        self.socket = nil
+    }
+
+    /// Whether its process runs.
+    package var isRunning: Bool { process.map { $0.poll() == nil } ?? false }
+
+    /// Sends a signal; SIGKILL also waits until the process is gone.
+    package func send(_ signal: Int32) {
+        if signal == SIGKILL {
+            process?.end()
+        } else {
+            process?.send(signal)
+        }
+    }
+
+    /// Asks the daemon to end and returns how it did.
+    package func stop(within patience: Duration = .seconds(20)) async throws -> ChildProcess.Exit {
+        guard let process else { throw HarnessError("\(program)\(number) was not started") }
+        process.send(SIGTERM)
+        do {
+            return try await process.waitForExit(within: patience)
+        } catch {
+            process.end()
+            throw HarnessError("\(program)\(number) did not stop\n\(logTail)")
+        }
+    }
+
+    /// The last lines of its log.
+    package var logTail: String {
+        readFile(logFile).split(separator: "\n").suffix(25).joined(separator: "\n")
+    }
+}
