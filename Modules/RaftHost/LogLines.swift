@@ -1,6 +1,7 @@
 import Logging
 import Model
 import Raft
+import RaftLog
 
 /// The events of Raft groups that an operator may want to read.
 enum LogLines {
@@ -16,13 +17,15 @@ enum LogLines {
     static func leads(_ replica: Replica, _ logger: Logger) {
         logger.info(
             "Leading Raft group \(replica.id) in term \(replica.leadership.term)",
-            metadata: metadata(replica))
+            metadata: metadata(replica)
+        )
     }
 
     static func lostLeadership(_ replica: Replica, _ logger: Logger) {
         logger.info(
             "No longer leading Raft group \(replica.id) (term \(replica.leadership.term))",
-            metadata: metadata(replica))
+            metadata: metadata(replica)
+        )
     }
 
     static func diverged(_ replica: Replica, at index: LogIndex, _ logger: Logger) {
@@ -31,17 +34,22 @@ enum LogLines {
             Raft group \(replica.id) differs from its leader at index \(index) with the same \
             term: damaged data; this replica stops voting and acknowledging
             """,
-            metadata: metadata(replica))
+            metadata: metadata(replica)
+        )
     }
 
     static func stepFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.debug(
-            "Raft group \(replica.id) refused a message: \(error)", metadata: metadata(replica))
+            "Raft group \(replica.id) refused a message: \(error)",
+            metadata: metadata(replica)
+        )
     }
 
     static func coldReadFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.error(
-            "Raft group \(replica.id) cannot read its log: \(error)", metadata: metadata(replica))
+            "Raft group \(replica.id) cannot read its log: \(error)",
+            metadata: metadata(replica)
+        )
     }
 
     static func writeFailed(_ error: any Error, _ logger: Logger) {

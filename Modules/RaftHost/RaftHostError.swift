@@ -1,5 +1,4 @@
 public import Model
-public import RaftLog
 
 /// Why a group could not be started or stopped.
 public enum RaftHostError: Error, Equatable, CustomStringConvertible {

@@ -1,7 +1,7 @@
 import Logging
 public import Model
-public import NIOCore
-public import Raft
+import NIOCore
+import Raft
 public import RaftLog
 
 extension RaftManager {
@@ -95,7 +95,12 @@ extension RaftManager {
         config.stepDownOnRemoval = true
         let node = RaftNode(config: config, storage: log, seed: nextRandom())
         let replica = Replica(
-            manager: self, log: log, node: node, stateMachine: stateMachine, applied: applied)
+            manager: self,
+            log: log,
+            node: node,
+            stateMachine: stateMachine,
+            applied: applied
+        )
         replica.isSuspect = log.isSuspect
         add(replica)
         announceTail(of: replica)
@@ -107,7 +112,10 @@ extension RaftManager {
         var index = replica.applied + 1
         while index <= replica.log.lastIndex {
             let entries = try? replica.log.entries(
-                from: index, to: index + 1, maxBytes: Int.max)
+                from: index,
+                to: index + 1,
+                maxBytes: Int.max
+            )
             guard let entry = entries?.first, let row = replica.log.row(at: index) else { break }
             replica.stateMachine.appended(row, entry.payload)
             index += 1

@@ -2,7 +2,7 @@ import DequeModule
 public import Logging
 public import Model
 public import NIOCore
-public import Raft
+import Raft
 public import RaftLog
 
 /// Many Raft groups on one event loop: starts and stops them, and drives their cores.
@@ -236,7 +236,10 @@ extension RaftManager {
         let index = replica.applied
         guard let term = try? replica.log.term(at: index) else { return }
         let metadata = SnapshotMetadata(
-            index: index, term: term, confState: replica.node.confState())
+            index: index,
+            term: term,
+            confState: replica.node.confState()
+        )
         let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
         let loop = eventLoop
         let snapshot = Snapshot(metadata: metadata, data: Payload(bytes))

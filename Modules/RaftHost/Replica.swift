@@ -1,6 +1,7 @@
 import DequeModule
 public import Model
-public import Raft
+import NIOCore
+import Raft
 public import RaftLog
 
 /// One replica of one Raft group: the pure core, its log and its state machine, held together.
@@ -111,7 +112,8 @@ extension Replica {
             term: node.term,
             baseOffset: baseOffset,
             acknowledgement: acknowledgement,
-            completion: completion)
+            completion: completion
+        )
         manager.markDirty(self)
         if case .appended = acknowledgement {
             completion(proposal.done)
@@ -190,7 +192,10 @@ extension Replica {
             stateMachine.truncated(from: first.index)
         }
         let write = log.prepare(
-            entries: message.entries, hardState: hardState, snapshot: message.snapshot)
+            entries: message.entries,
+            hardState: hardState,
+            snapshot: message.snapshot
+        )
         for entry in message.entries {
             guard let row = log.row(at: entry.index) else {
                 preconditionFailure("group \(id): no row for the new entry \(entry.index)")
@@ -214,7 +219,8 @@ extension Replica {
         for entry in message.entries {
             precondition(
                 entry.index == applied + 1,
-                "group \(id): entry \(entry.index) applied after \(applied)")
+                "group \(id): entry \(entry.index) applied after \(applied)"
+            )
             guard let row = log.row(at: entry.index) else {
                 preconditionFailure("group \(id): no row for the committed entry \(entry.index)")
             }
@@ -242,7 +248,8 @@ extension Replica {
             role: node.role,
             term: node.term,
             leader: node.leader,
-            isConfirmed: node.role == .leader && applied >= firstIndexOfLeadership)
+            isConfirmed: node.role == .leader && applied >= firstIndexOfLeadership
+        )
         guard now != leadership else { return }
         let before = leadership
         if now.isLeader, !before.isLeader || before.term != now.term {

@@ -53,7 +53,11 @@ public struct Leadership: Equatable, Sendable {
 
     /// The state of a replica that has just started.
     public static let unknown = Leadership(
-        role: .follower, term: 0, leader: .none, isConfirmed: false)
+        role: .follower,
+        term: 0,
+        leader: .none,
+        isConfirmed: false
+    )
 
     /// Describes a replica's view.
     public init(role: RaftRole, term: Term, leader: NodeID, isConfirmed: Bool) {
