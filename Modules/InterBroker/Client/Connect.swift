@@ -1,14 +1,9 @@
+import Glibc
 import InterBrokerProtocol
 import Logging
 import Model
 public import NIOCore
 import NIOPosix
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Opens a connection to a daemon's peer listener: the only way in which one is opened.
 ///

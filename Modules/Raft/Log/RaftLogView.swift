@@ -171,12 +171,14 @@ extension RaftLogView {
     }
 
     /// Takes over the stored commit index when a replica starts.
+    ///
+    /// It may lie before the snapshot's end: a commit index alone is never synced.
     mutating func load(committed index: LogIndex) {
         precondition(
-            index >= committed && index <= lastIndex,
+            index <= lastIndex,
             "state.commit \(index) is out of range [\(committed), \(lastIndex)]"
         )
-        committed = index
+        committed = max(committed, index)
     }
 
     mutating func restore(_ snapshot: Snapshot) {
@@ -300,7 +302,12 @@ extension RaftLogView {
             return Array(all.prefix(all.countFitting(bytesMax)))
         }
         let cut = min(to, boundary)
-        var entries = try storage.entries(from: from, to: cut, maxBytes: bytesMax)
+        var entries: [Entry]
+        do {
+            entries = try storage.entries(from: from, to: cut, maxBytes: bytesMax)
+        } catch .unavailable {
+            preconditionFailure("entries[\(from):\(cut)) is unavailable from storage")
+        }
         precondition(
             !entries.isEmpty && UInt64(entries.count) <= cut - from,
             "storage gave \(entries.count) entries for [\(from), \(cut))"

@@ -105,13 +105,15 @@ extension Message {
     ///
     /// Whoever reads messages from a network asks this first and drops what fails.
     public var isAcceptableFromPeer: Bool {
-        !type.isLocal && type != .forgetLeader && !from.isLocalThread && from != .none
-            && responses.isEmpty && flaw == nil
+        !type.isLocal && type != .forgetLeader && !from.isLocalThread && responses.isEmpty
+            && flaw == nil
     }
 
     /// What makes the message impossible, whoever sent it; nil if it is sound.
     var flaw: String? {
         let limit = Self.positionMax
+        guard from != .none else { return "no sender" }
+        guard term != 0 || type == .propose || type == .readIndex else { return "no term" }
         guard term.rawValue <= limit, logTerm.rawValue <= limit else { return "term too high" }
         guard index.rawValue <= limit, rejectHint.rawValue <= limit, commit.rawValue <= limit
         else { return "index too high" }

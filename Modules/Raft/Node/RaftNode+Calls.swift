@@ -12,7 +12,15 @@ extension RaftNode {
         if message.type.isResponse, !message.from.isLocalThread, !tracker.contains(message.from) {
             throw .peerNotFound
         }
-        if !message.from.isLocalThread, let flaw = message.flaw { throw .malformed(flaw) }
+        if !message.from.isLocalThread {
+            if let flaw = message.flaw { throw .malformed(flaw) }
+            // To itself it only agrees; a request to hand over names the target as sender.
+            if message.from == id, message.type != .transferLeader,
+                !message.type.waitsForDurability || message.reject
+            {
+                throw .malformed("message in this replica's own name")
+            }
+        }
         try handle(message)
     }
 

@@ -101,12 +101,11 @@ public struct RaftNode {
         } catch {
             preconditionFailure("unable to restore config \(state.members): \(error)")
         }
-        if !state.hard.isEmpty {
-            log.load(committed: state.hard.commit)
-            term = state.hard.term
-            vote = state.hard.vote
-        }
-        if config.applied > 0 { log.applied(to: config.applied, bytes: 0) }
+        term = state.hard.term
+        vote = state.hard.vote
+        // What was applied was committed, even if the commit index was not synced since.
+        log.load(committed: max(state.hard.commit, config.applied))
+        if config.applied > log.applied { log.applied(to: config.applied, bytes: 0) }
         becomeFollower(term, leader: .none)
         previousSoftState = softState
         previousHardState = hardState
@@ -133,6 +132,12 @@ public struct ReadState: Equatable, Sendable {
     public let index: LogIndex
     /// The number that the request carried.
     public let context: UInt64
+
+    /// Joins the two.
+    public init(index: LogIndex, context: UInt64) {
+        self.index = index
+        self.context = context
+    }
 }
 
 /// What a replica wants done.

@@ -20,7 +20,6 @@ final class TestCluster {
     var loses: (Message) -> Bool = { _ in false }
     /// Whose writes do not happen for now.
     var stalledDisks: Set<NodeID> = []
-    /// Whether conf changes are applied by this fixture.
     private let configure: (inout RaftConfig) -> Void
 
     init(
@@ -68,6 +67,14 @@ final class TestCluster {
     func applied(_ id: NodeID) -> [Entry] { replicas[place(id)].applied }
 
     func readStates(_ id: NodeID) -> [ReadState] { replicas[place(id)].readStates }
+
+    /// Gives a replica a log of the given terms, as if it had been written in another life.
+    func preload(_ id: NodeID, _ terms: [Term], term: Term) {
+        let storage = storage(id)
+        storage.append(terms.enumerated().map { Entry(term: $1, index: 1 + UInt64($0)) })
+        storage.hardState = HardState(term: term)
+        restart(id)
+    }
 
     /// Crashes a replica: what was not written is gone, what it applied is applied again.
     func restart(_ id: NodeID, seed: UInt64 = 77) {

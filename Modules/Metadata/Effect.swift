@@ -1,0 +1,76 @@
+public import Model
+
+/// What a command changed, for those who act on changes.
+public enum Effect: Equatable, Sendable {
+    /// The cluster has its identity now.
+    case clusterNamed(ClusterID)
+    /// The feature level was raised.
+    case featureLevelRaised(Int)
+    /// A broker registered; `isNewRun` unless it only repeated itself.
+    case brokerRegistered(BrokerID, isNewRun: Bool)
+    /// A broker counts as online from now on.
+    case brokerOnline(BrokerID)
+    /// A broker counts as offline from now on.
+    case brokerOffline(BrokerID)
+    /// A topic exists from now on.
+    case topicCreated(TopicName, TopicID)
+    /// A topic has more partitions from now on; the number of the first new one.
+    case partitionsCreated(TopicName, TopicID, first: PartitionID)
+    /// A topic is gone; the value as it was.
+    case topicDeleted(TopicInfo)
+    /// A topic is configured otherwise from now on.
+    case topicConfigured(TopicName, TopicID)
+    /// These replicas count as started from now on.
+    case replicasStarted([ReplicaReference])
+    /// These replicas' deletion is confirmed.
+    case replicasPurged([ReplicaReference])
+    /// Every replica of a deleted partition has confirmed: its tombstone is gone.
+    case tombstoneRemoved(RaftGroupID)
+    /// Somebody may use these producer ids.
+    case producerIDsAllocated(first: Int64, count: Int32)
+    /// The command did not fit any more and changed nothing.
+    case refused(MetadataRefusal)
+}
+
+/// Why a command changed nothing.
+public enum MetadataRefusal: Equatable, Sendable, CustomStringConvertible {
+    /// The cluster has another identity already.
+    case clusterIDDiffers(ClusterID)
+    /// The feature level is at least this high already.
+    case featureLevelNotAbove(Int)
+    /// No such broker has registered.
+    case unknownBroker(BrokerID)
+    /// The broker has registered again since, or is in that state already.
+    case staleBrokerRun(BrokerID)
+    /// The name is no topic name.
+    case invalidTopicName(String)
+    /// A topic of this name exists.
+    case topicExists(TopicName)
+    /// No such topic exists.
+    case unknownTopic(TopicID)
+    /// A topic of this identity exists or existed.
+    case topicIDUsed(TopicID)
+    /// The assignments name no broker, or one twice for a partition.
+    case invalidAssignment
+    /// The topic has another number of partitions by now.
+    case partitionCountDiffers(Int)
+    /// The number of producer ids is below 1, or none are left.
+    case invalidProducerIDCount(Int32)
+
+    /// A sentence for the log.
+    public var description: String {
+        switch self {
+        case .clusterIDDiffers(let id): "the cluster is \(id)"
+        case .featureLevelNotAbove(let level): "the feature level is \(level) already"
+        case .unknownBroker(let broker): "unknown broker \(broker)"
+        case .staleBrokerRun(let broker): "broker \(broker) has registered again since"
+        case .invalidTopicName(let name): "invalid topic name \(name)"
+        case .topicExists(let name): "Topic '\(name)' already exists."
+        case .unknownTopic(let id): "unknown topic \(id)"
+        case .topicIDUsed(let id): "topic id \(id) is used already"
+        case .invalidAssignment: "invalid assignment of replicas"
+        case .partitionCountDiffers(let count): "the topic has \(count) partitions"
+        case .invalidProducerIDCount(let count): "invalid number of producer ids: \(count)"
+        }
+    }
+}
