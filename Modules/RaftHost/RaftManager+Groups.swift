@@ -57,7 +57,7 @@ extension RaftManager {
                 let (manager, stateMachine, completion) = bound.value
                 switch result {
                 case .success:
-                    manager.runCreated(identity, join: join, stateMachine, completion)
+                    manager.runCreated(identity, stateMachine, completion)
                 case .failure(let error):
                     completion(.failure(.storage("\(error)")))
                 }
@@ -67,15 +67,18 @@ extension RaftManager {
 
     private func runCreated(
         _ identity: GroupIdentity,
-        join: Bool,
         _ stateMachine: any StateMachine,
         _ completion: (Result<Void, RaftHostError>) -> Void
     ) {
         guard replicas[identity.group] == nil else {
             return completion(.failure(.alreadyRunning(identity.group)))
         }
-        let log = directory.newGroupLog(identity, join: join)
-        run(log, stateMachine: stateMachine, applied: 0)
+        do throws(RaftLogError) {
+            let log = try directory.newGroupLog(identity.group)
+            run(log, stateMachine: stateMachine, applied: 0)
+        } catch {
+            return completion(.failure(.storage("\(error)")))
+        }
         completion(.success(()))
     }
 
