@@ -115,16 +115,15 @@ struct WALScanner {
         return nil
     }
 
-    /// Whether any frame after the place verifies that can only be there if this one was durable.
+    /// Whether any frame with a higher number verifies: then the one at the place was durable.
+    ///
+    /// A frame of the same number proves nothing: it is a seal, or the torn frame itself.
     private func hasLaterFrame() throws(RaftLogError) -> Bool {
         for file in files where file.sequence >= place.file {
             var position = file.sequence == place.file ? place.position : 4096
             while position < file.bytes {
                 if let header = try Self.head(file, position, id)?.header {
-                    let isSealHere = header.frame == place.frame && header.recordCount == 0
-                    let isItself = file.sequence == place.file && position == place.position
                     if header.frame > place.frame { return true }
-                    if header.frame == place.frame, !isSealHere, !isItself { return true }
                 }
                 position += UInt64(WALFormat.blockBytes)
             }
