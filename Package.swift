@@ -141,8 +141,9 @@ let modules: [Target] = [
     module(
         "BrokerServer",
         [
-            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Raft", "RaftLog", "RaftHost",
-            "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix, logging,
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
+            logging, deque,
         ]
     ),
     module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
@@ -241,8 +242,9 @@ let testTargets: [Target] = [
     tests(
         "BrokerServer",
         [
-            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "RaftHost", "InterBroker",
-            "InterBrokerProtocol", nioCore, nioPosix, nioEmbedded, logging,
+            "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
+            nioEmbedded, logging,
         ]
     ),
     tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
