@@ -247,16 +247,15 @@ final class PartitionQueue {
     /// Everything in flight was answered: put the failed batches in front and go on after a pause.
     private func drained() {
         isDraining = false
-        var again: [ProduceBatch] = []
-        for batch in failed {
-            if needsIdentity, batch.mayExist {
-                report(batch, offset: -1, error: batch.lastError)
-            } else {
-                again.append(batch)
-            }
-        }
+        // Sorted before anything is reported: a flush that waits looks after each report, and must
+        // see neither a batch that is done with nor miss one that goes again.
+        let batches = failed
         failed = []
-        for batch in again.reversed() { waiting.prepend(batch) }
+        let lost = batches.filter { needsIdentity && $0.mayExist }
+        for batch in batches.reversed() where !(needsIdentity && batch.mayExist) {
+            waiting.prepend(batch)
+        }
+        for batch in lost { report(batch, offset: -1, error: batch.lastError) }
         guard !waiting.isEmpty else { return }
         pause { [self] in renewLeader() }
     }
