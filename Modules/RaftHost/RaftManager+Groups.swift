@@ -273,5 +273,8 @@ extension RaftManager: RaftMessageSink {
         eventLoop.preconditionInEventLoop()
         guard let replica = replicas[group], replica.leadership.isLeader else { return }
         replica.node.reportUnreachable(node)
+        // A snapshot among what was lost would be waited for for ever.
+        replica.node.reportSnapshot(node, failed: true)
+        markDirty(replica)
     }
 }

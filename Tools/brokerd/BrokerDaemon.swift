@@ -75,7 +75,7 @@ final class BrokerDaemon: Sendable {
             logger: logger)
         runner.control = control
         runner.progress = progress
-        runner.status = { [status] in status.withLock { $0 } }
+        runner.status = { [self] in status.withLock { $0 } }
         return await runner.run()
     }
 

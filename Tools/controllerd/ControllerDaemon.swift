@@ -5,6 +5,7 @@ import Disk
 import InterBroker
 import InterBrokerProtocol
 import Logging
+import Metadata
 import Model
 import NIOCore
 import NIOPosix
@@ -266,11 +267,11 @@ final class ControllerDaemon: Sendable {
             members: settings.peers.controllers.map {
                 GroupIdentity.Member(node: node($0.id), address: $0.address.description)
             })
-        let started = parts.manager.eventLoop.flatSubmit {
+        let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
             let promise = parts.manager.eventLoop.makePromise(of: Void.self)
             parts.manager.value.startRaftGroup(
                 identity, stateMachine: parts.machine.value, join: false
-            ) { promise.completeWith($0) }
+            ) { promise.completeWith($0.mapError { $0 as any Error }) }
             return promise.futureResult
         }
         try await started.get()
