@@ -125,8 +125,8 @@ let modules: [Target] = [
     module(
         "RaftTransport",
         [
-            "Model", "Raft", "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry",
-            nioCore, nioPosix, logging,
+            "Model", "Raft", "RaftLog", "RaftHost", "RecordBatch", "InterBroker",
+            "InterBrokerProtocol", nioCore, nioPosix, logging, metrics,
         ]
     ),
 
@@ -182,7 +182,10 @@ let testTargets: [Target] = [
     ),
     tests(
         "RaftTransport",
-        ["Model", "Raft", "RaftHost", "InterBroker", nioCore, nioPosix, logging]
+        [
+            "Model", "Raft", "RaftLog", "RaftHost", "RecordBatch", "InterBroker",
+            "InterBrokerProtocol", "Security", nioCore, nioPosix, logging,
+        ]
     ),
     tests(
         "Controller",
