@@ -88,7 +88,7 @@ import Testing
     @Test func `the pure floors know no clock, file, socket, thread or chance`() {
         let imports: Set = ["Foundation", "Glibc", "Dispatch", "NIOPosix", "Logging"]
         let words = [
-            " async", "await ", "Date()", ".random(", "print(", "SystemRandomNumberGenerator",
+            "Date()", ".random(", "print(", "SystemRandomNumberGenerator",
             "ContinuousClock", "SuspendingClock",
         ]
         for module in modules where Self.floors[module, default: 9] <= 1 {
@@ -102,6 +102,31 @@ import Testing
                     for word in words where text.contains(word) {
                         Issue.record("\(path):\(line): '\(word)' on a pure floor")
                     }
+                    let names = text.split { !($0.isLetter || $0.isNumber || $0 == "_") }
+                    for name in names where name == "async" || name == "await" {
+                        Issue.record("\(path):\(line): '\(name)' on a pure floor")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dictionaries of the replicated modules: looked up in, never walked through.
+    static let lookups: Set = ["namesByTopicID", "partitionsByGroup"]
+
+    @Test func `replicas never depend on the order of a Dictionary or Set`() {
+        let hashed = /\[[A-Z][A-Za-z.]*: [\[A-Z]|\bSet<|\bDictionary\b|\[:\]|\bSet\(/
+        let onlyCompared = /\bSet\([A-Za-z.]+\)\.(?:count|contains|isSubset|isDisjoint)\b/
+        let declared = /(?:var|let) ([A-Za-z]+)\b/
+        let walked = /\b(namesByTopicID|partitionsByGroup)(?!\[|\.count|\.isEmpty|:| = \[:\])\b/
+        for module in ["Raft", "Metadata"] {
+            for (path, scan) in sources(of: module) {
+                for (line, text) in scan.code {
+                    if text.contains(hashed), !text.contains(onlyCompared) {
+                        let name = text.firstMatch(of: declared).map { String($0.1) } ?? ""
+                        #expect(Self.lookups.contains(name), "\(path):\(line): hashed, no order")
+                    }
+                    #expect(!text.contains(walked), "\(path):\(line): walks through a Dictionary")
                 }
             }
         }
@@ -124,6 +149,9 @@ import Testing
             ("CSystemd", ["Systemd"]), ("CYAML", ["Settings"]), ("CISAL", ["RecordBatch"]),
             ("CZlib", ["Compression"]), ("CSnappy", ["Compression"]), ("CLZ4", ["Compression"]),
             ("CZstd", ["Compression"]),
+            // Files of data belong to Disk. The others read a setting, a credential or /proc, set
+            // up threads and signals, and look addresses up.
+            ("Glibc", ["Disk", "Settings", "Systemd", "Telemetry", "Daemon", "InterBroker"]),
             (
                 "NIOPosix",
                 ["InterBroker", "KafkaClient", "BrokerServer", "Console", "RaftTransport"]

@@ -62,11 +62,12 @@ import Testing
                 ) {
                     _ = value
                 }
+                func oneLine() -> [Int] { [1].map { $0 } }
             }
             """
         let scan = SourceScanner(source.split(separator: "\n", omittingEmptySubsequences: false))
         #expect(scan.imports.map(\.module) == ["NIOCore", "Raft"])
         #expect(scan.types.map(\.name) == ["Sample"])
-        #expect(scan.functions.map(\.length) == [3, 5])
+        #expect(scan.functions.map(\.length) == [3, 5, 1])
     }
 }

@@ -77,6 +77,12 @@ struct SourceScanner {
         let indentation = text.prefix { $0 == " " }.count
         let trimmed = text.dropFirst(indentation)
         guard Self.declarationStarts.contains(where: { trimmed.hasPrefix($0) }) else { return }
+        // A body on one line closes what it opens.
+        let opened = text.count { $0 == "{" }
+        if opened > 0, opened == text.count(where: { $0 == "}" }) {
+            functions.append((line, String(trimmed.prefix(60)), 1))
+            return
+        }
         // The body ends with the first closing brace that stands as far left as the start.
         for (end, candidate) in code[position...].dropFirst() {
             let left = candidate.prefix { $0 == " " }.count
