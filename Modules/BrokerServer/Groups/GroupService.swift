@@ -40,7 +40,9 @@ public final class GroupService: GroupCoordinator {
         nextOffsetsCheck = surroundings.clock().uptime + settings.offsetsCheckInterval
     }
 
-    /// Makes the service of a broker; `broker.use` must be given it.
+    /// Makes the service of a broker, which watches over time from now on.
+    ///
+    /// On the broker's event loop; `broker.use` must be given the service.
     public convenience init(broker: Broker, settings: GroupSettings) {
         let topic = TopicName.consumerOffsets.text
         self.init(
@@ -56,19 +58,16 @@ public final class GroupService: GroupCoordinator {
             ),
             logger: broker.logger
         )
+        startTicking()
     }
 
-    /// Begins to watch sessions, rebalances and expired offsets.
-    public func startTicking() {
-        eventLoop.preconditionInEventLoop()
+    /// Begins to watch sessions, rebalances and expired offsets; goes on as long as the loop runs.
+    private func startTicking() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: settings.tick, delay: settings.tick) {
             _ in bound.value.tick()
         }
     }
-
-    /// Stops watching; nothing else changes.
-    public func stopTicking() { ticker?.cancel() }
 
     func tick() {
         for table in tables.values { table.tick() }
