@@ -68,7 +68,8 @@ public final class Broker {
         self.purgatory = FetchPurgatory(eventLoop: eventLoop)
         self.connectionLimits = ConnectionLimits(
             totalMax: options.limits.connectionsMax,
-            perAddressMax: options.limits.connectionsPerAddressMax)
+            perAddressMax: options.limits.connectionsPerAddressMax
+        )
     }
 
     /// The broker as other threads may hold it.
@@ -87,7 +88,8 @@ public final class Broker {
     public func startTicking() {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(100), delay: .milliseconds(100)
+            initialDelay: .milliseconds(100),
+            delay: .milliseconds(100)
         ) { _ in bound.value.tick() }
     }
 
@@ -188,12 +190,16 @@ extension Broker {
         LogLines.recovered(
             groups: logs.count,
             milliseconds: Int(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
-            logger)
+            logger
+        )
     }
 
     func makePartition(_ identity: GroupIdentity) -> Partition {
         let partition = Partition(
-            identity: identity, observer: self, producersMax: options.producersMax)
+            identity: identity,
+            observer: self,
+            producersMax: options.producersMax
+        )
         partition.messageBytesMax = messageBytesMax(of: identity.topicName)
         if identity.topicName == TopicName.consumerOffsets.text {
             partition.groups = groups?.makeState(of: identity.partition, log: partition)
@@ -261,13 +267,16 @@ extension Broker: PartitionObserver {
         LeaderReport(
             group: partition.identity.group,
             term: partition.leadership.term,
-            node: partition.identity.node)
+            node: partition.identity.node
+        )
     }
 
     /// Signals that leaders wait to be reported; for the controller link alone.
     func leaderSignals() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            of: Void.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
         leaderSignal = continuation
         if !leadersToReport.isEmpty { continuation.yield() }
         return stream
@@ -295,7 +304,9 @@ extension Broker {
     /// Signals that the metadata has to be pulled; for the controller link alone.
     func pullSignals() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            of: Void.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
         pullSignal = continuation
         return stream
     }
@@ -353,7 +364,9 @@ extension Broker {
             NewTopic(
                 name: name,
                 partitions: options.defaultPartitions,
-                replicationFactor: options.defaultReplicationFactor))
+                replicationFactor: options.defaultReplicationFactor
+            )
+        )
     }
 
     /// Creates `__consumer_offsets` on its first use.
@@ -363,7 +376,9 @@ extension Broker {
                 name: TopicName.consumerOffsets.text,
                 partitions: options.offsetsTopicPartitions,
                 replicationFactor: options.offsetsTopicReplicationFactor,
-                configs: ["cleanup.policy": "compact"]))
+                configs: ["cleanup.policy": "compact"]
+            )
+        )
     }
 
     private func reserveProducerIDs(_ completion: @escaping (Range<Int64>?) -> Void) {

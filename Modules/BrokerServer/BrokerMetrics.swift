@@ -31,7 +31,9 @@ public struct BrokerMetrics: Sendable {
             let place = Int(entry.api.rawValue)
             while requests.count <= place { requests.append(nil) }
             requests[place] = registry.counter(
-                .kafkaRequests, ["api": "\(entry.api)", "result": "ok"])
+                .kafkaRequests,
+                ["api": "\(entry.api)", "result": "ok"]
+            )
         }
         self.requests = requests
     }

@@ -16,7 +16,8 @@ enum LogLines {
             Received StartPartitionRaftGroup request: GroupID=\(request.raftGroupID), \
             Topic=\(request.topicName), Partition=\(request.partitionID), Join=\(request.join)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     static func started(_ request: StartPartitionRaftGroupRequest, _ logger: Logger) {
@@ -25,7 +26,8 @@ enum LogLines {
             Successfully started Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID) (join=\(request.join))
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     static func startFailed(
@@ -38,7 +40,8 @@ enum LogLines {
             Cannot start Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID): \(reason)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     static func received(_ request: StopPartitionRaftGroupRequest, _ logger: Logger) {
@@ -47,7 +50,8 @@ enum LogLines {
             Received StopPartitionRaftGroup request: GroupID=\(request.raftGroupID), \
             Topic=\(request.topicName), Partition=\(request.partitionID)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     static func stopped(_ request: StopPartitionRaftGroupRequest, _ logger: Logger) {
@@ -56,7 +60,8 @@ enum LogLines {
             Successfully stopped Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     static func stopFailed(
@@ -69,7 +74,8 @@ enum LogLines {
             Cannot stop Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID): \(reason)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID))
+            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+        )
     }
 
     private static func fields(
@@ -100,19 +106,22 @@ enum LogLines {
         logger.log(
             level: level,
             "Closed the connection of client \(peer): \(reason)",
-            metadata: ["MARTLET_PEER": "\(peer)", "MARTLET_REASON": "\(reason.label)"])
+            metadata: ["MARTLET_PEER": "\(peer)", "MARTLET_REASON": "\(reason.label)"]
+        )
     }
 
     static func connectionFailed(_ peer: String, _ error: any Error, _ logger: Logger) {
         logger.debug(
             "The connection of client \(peer) failed: \(error)",
-            metadata: ["MARTLET_PEER": "\(peer)"])
+            metadata: ["MARTLET_PEER": "\(peer)"]
+        )
     }
 
     static func connectionRefused(_ peer: String, _ reason: String, _ logger: Logger) {
         logger.warning(
             "Refused the connection of client \(peer): \(reason)",
-            metadata: ["MARTLET_PEER": "\(peer)"])
+            metadata: ["MARTLET_PEER": "\(peer)"]
+        )
     }
 
     static func coldReadFailed(_ partition: Partition?, _ error: any Error, _ logger: Logger) {
@@ -120,7 +129,11 @@ enum LogLines {
         logger.error(
             "Cannot read partition \(partition.topic)-\(partition.id) from disk: \(error)",
             metadata: fields(
-                partition.identity.group, partition.topic, partition.identity.partition))
+                partition.identity.group,
+                partition.topic,
+                partition.identity.partition
+            )
+        )
     }
 
     // MARK: Controllers
@@ -128,7 +141,8 @@ enum LogLines {
     static func registered(_ leader: String, _ cluster: ClusterID, _ logger: Logger) {
         logger.info(
             "Registered with controller leader \(leader) of cluster \(cluster)",
-            metadata: ["MARTLET_PEER": "\(leader)"])
+            metadata: ["MARTLET_PEER": "\(leader)"]
+        )
     }
 
     static func controllersUnreachable(_ reason: String, _ logger: Logger) {
@@ -140,7 +154,8 @@ enum LogLines {
             """
             The controllers belong to cluster \(theirs), and this data directory to \(ours): \
             nothing is served until the configuration or the directory is changed
-            """)
+            """
+        )
     }
 
     static func metadataPulled(_ version: MetadataVersion, full: Bool, _ logger: Logger) {
@@ -157,6 +172,8 @@ enum LogLines {
 
     static func topicNotCreated(_ topic: String, _ reason: String, _ logger: Logger) {
         logger.warning(
-            "Topic \(topic) is not created: \(reason)", metadata: ["MARTLET_TOPIC": "\(topic)"])
+            "Topic \(topic) is not created: \(reason)",
+            metadata: ["MARTLET_TOPIC": "\(topic)"]
+        )
     }
 }

@@ -62,7 +62,8 @@ extension ControllerLink {
                 session: session,
                 metadataVersion: broker.metadata.version,
                 digest: HostedDigest.text(of: hosted),
-                groups: withGroups ? hosted : nil)
+                groups: withGroups ? hosted : nil
+            )
         }
         do {
             let answer = try await ask(request, attempts: 2)
@@ -101,7 +102,11 @@ extension ControllerLink {
             while answer.full, answer.page + 1 < answer.pages {
                 answer = try await ask(
                     GetTopicMetadataRequest(
-                        sinceVersion: since, page: answer.page + 1, pageVersion: answer.version))
+                        sinceVersion: since,
+                        page: answer.page + 1,
+                        pageVersion: answer.version
+                    )
+                )
                 // The pages of another version do not belong to those that came before.
                 if answer.page == 0 { snapshot = "" }
                 snapshot += answer.snapshot

@@ -71,7 +71,11 @@ public actor ControllerLink {
     private var communicator: any InterBrokerCommunicator {
         makeCommunicator(
             InterBrokerCaller(
-                role: .broker, id: configuration.broker.rawValue, clusterID: state.clusterID))
+                role: .broker,
+                id: configuration.broker.rawValue,
+                clusterID: state.clusterID
+            )
+        )
     }
 
     /// Asks the controller leader, following its successors until `attempts` are used up.
@@ -131,12 +135,15 @@ public actor ControllerLink {
     private func findLeader() async -> InterBrokerTarget? {
         if let leader { return leader }
         let communicator = communicator
-        let answers = await withTaskGroup(of: Result<ControllerDiscoverResponse, InterBrokerError>.self) { group in
+        let answers = await withTaskGroup(
+            of: Result<ControllerDiscoverResponse, InterBrokerError>.self
+        ) { group in
             for controller in configuration.controllers {
                 group.addTask {
                     do throws(InterBrokerError) {
                         return .success(
-                            try await communicator.send(ControllerDiscoverRequest(), to: controller))
+                            try await communicator.send(ControllerDiscoverRequest(), to: controller)
+                        )
                     } catch {
                         return .failure(error)
                     }

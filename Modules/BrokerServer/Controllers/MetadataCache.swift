@@ -41,7 +41,8 @@ final class MetadataCache {
         var change = Change()
         for report in update.leaders {
             leaders.take(
-                PartitionLeader(group: report.group, term: report.term, node: report.node))
+                PartitionLeader(group: report.group, term: report.term, node: report.node)
+            )
         }
         defer { scheduleCheck() }
         if let full = update.full {
@@ -84,11 +85,12 @@ extension MetadataCache {
     func wait(
         for condition: @escaping () -> Bool,
         atMost time: TimeAmount,
-        completion: @escaping () -> Void
+        then completion: @escaping () -> Void
     ) {
         guard !condition(), time > .zero, waits.count < Self.waitsMax else { return completion() }
         waits.append(
-            Wait(condition: condition, deadline: .now() + time, completion: completion))
+            Wait(condition: condition, deadline: .now() + time, completion: completion)
+        )
     }
 
     /// A replica of this broker has another leader: whoever waits for one looks again.

@@ -11,7 +11,9 @@ enum CreateTopicsHandler {
         _ reader: inout KafkaReader
     ) throws(KafkaCodecError) {
         let body = try KafkaProtocol.CreateTopicsRequest(
-            reading: &reader, version: request.version)
+            reading: &reader,
+            version: request.version
+        )
         var refused: [String: (KafkaError, String)] = [:]
         var topics: [NewTopic] = []
         for topic in body.topics {
@@ -31,7 +33,10 @@ enum CreateTopicsHandler {
         }
         let timeout = max(0, body.timeoutMs)
         let order = InterBrokerProtocol.CreateTopicsRequest(
-            topics: topics, validateOnly: body.validateOnly, timeoutMs: timeout)
+            topics: topics,
+            validateOnly: body.validateOnly,
+            timeoutMs: timeout
+        )
         controllers.ask(order) { result in
             switch result {
             case .failure(let refusal):
@@ -41,15 +46,18 @@ enum CreateTopicsHandler {
                 answer(request, body, refused, [:])
             case .success(let response):
                 let created = Dictionary(
-                    response.topics.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+                    response.topics.map { ($0.name, $0) },
+                    uniquingKeysWith: { $1 }
+                )
                 let names = response.topics.filter { $0.errorCode == 0 }.map(\.name)
                 guard !body.validateOnly, !names.isEmpty else {
                     return answer(request, body, refused, created)
                 }
                 broker.metadata.wait(
                     for: { names.allSatisfy { broker.hasLeaders($0) } },
-                    atMost: .milliseconds(Int64(min(timeout, 30_000)))
-                ) { answer(request, body, refused, created) }
+                    atMost: .milliseconds(Int64(min(timeout, 30_000))),
+                    then: { answer(request, body, refused, created) }
+                )
             }
         }
     }
@@ -65,25 +73,33 @@ enum CreateTopicsHandler {
     ) -> Result<NewTopic, TopicRefusal> {
         guard TopicName(topic.name) != nil else {
             return .failure(
-                TopicRefusal(error: .invalidTopicException, message: "invalid topic name"))
+                TopicRefusal(error: .invalidTopicException, message: "invalid topic name")
+            )
         }
         let isAssigned = !topic.assignments.isEmpty
         guard !isAssigned || (topic.numPartitions == -1 && topic.replicationFactor == -1) else {
             return .failure(
                 TopicRefusal(
                     error: .invalidRequest,
-                    message: "both numbers and an assignment of partitions are given"))
+                    message: "both numbers and an assignment of partitions are given"
+                )
+            )
         }
         guard topic.numPartitions > 0 || topic.numPartitions == -1 else {
             return .failure(
                 TopicRefusal(
-                    error: .invalidPartitions, message: "number of partitions must be positive"))
+                    error: .invalidPartitions,
+                    message: "number of partitions must be positive"
+                )
+            )
         }
         guard topic.replicationFactor > 0 || topic.replicationFactor == -1 else {
             return .failure(
                 TopicRefusal(
                     error: .invalidReplicationFactor,
-                    message: "replication factor must be positive"))
+                    message: "replication factor must be positive"
+                )
+            )
         }
         var assignments: [String: [BrokerID]] = [:]
         for assignment in topic.assignments {
@@ -110,7 +126,10 @@ enum CreateTopicsHandler {
                     topic.configs.compactMap { config in
                         config.value.map { (config.name, $0) }
                     },
-                    uniquingKeysWith: { $1 })))
+                    uniquingKeysWith: { $1 }
+                )
+            )
+        )
     }
 
     private static func answer(

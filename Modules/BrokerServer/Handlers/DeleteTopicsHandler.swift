@@ -11,13 +11,16 @@ enum DeleteTopicsHandler {
         _ reader: inout KafkaReader
     ) throws(KafkaCodecError) {
         let body = try KafkaProtocol.DeleteTopicsRequest(
-            reading: &reader, version: request.version)
+            reading: &reader,
+            version: request.version
+        )
         let wanted: [TopicReference] =
             request.version >= 6
             ? body.topics.map { topic in
                 TopicReference(
                     name: topic.name,
-                    topicID: topic.topicId == .zero ? nil : TopicID(topic.topicId))
+                    topicID: topic.topicId == .zero ? nil : TopicID(topic.topicId)
+                )
             } : body.topicNames.map { TopicReference(name: $0) }
         guard let controllers = broker.controllers, !wanted.isEmpty else {
             return answer(request, wanted, [])
@@ -30,8 +33,9 @@ enum DeleteTopicsHandler {
             let gone = response.topics.filter { $0.errorCode == 0 }.map(\.topicID)
             broker.metadata.wait(
                 for: { gone.allSatisfy { broker.metadata.topic($0) == nil } },
-                atMost: .milliseconds(timeout)
-            ) { answer(request, wanted, response.topics) }
+                atMost: .milliseconds(timeout),
+                then: { answer(request, wanted, response.topics) }
+            )
         }
     }
 

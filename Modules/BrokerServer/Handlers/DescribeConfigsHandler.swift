@@ -53,8 +53,12 @@ enum DescribeConfigsHandler {
             let inherited =
                 isLimit ? "\(broker.options.messageBytesMax)" : config.defaultValue
             var described = entry(
-                config.name, own ?? inherited, config.kind,
-                own == nil ? .defaultValue : .topic, isReadOnly: false)
+                config.name,
+                own ?? inherited,
+                config.kind,
+                own == nil ? .defaultValue : .topic,
+                isReadOnly: false
+            )
             if body.includeDocumentation { described.documentation = config.documentation }
             result.configs.append(described)
         }
@@ -65,8 +69,9 @@ enum DescribeConfigsHandler {
         _ broker: Broker,
         _ result: inout DescribeConfigsResponse.DescribeConfigsResult
     ) {
-        guard resource.resourceName.isEmpty
-            || resource.resourceName == "\(broker.options.brokerID)"
+        guard
+            resource.resourceName.isEmpty
+                || resource.resourceName == "\(broker.options.brokerID)"
         else {
             result.errorCode = KafkaError.invalidRequest.rawValue
             result.errorMessage = "this is broker \(broker.options.brokerID)"

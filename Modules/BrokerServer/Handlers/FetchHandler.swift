@@ -79,7 +79,9 @@ final class PendingFetch {
                         partition: hosted?.partition(wanted.partition),
                         offset: Offset(wanted.fetchOffset),
                         bytesMax: Int(max(0, wanted.partitionMaxBytes)),
-                        clientEpoch: wanted.currentLeaderEpoch))
+                        clientEpoch: wanted.currentLeaderEpoch
+                    )
+                )
             }
         }
     }
@@ -118,7 +120,10 @@ final class PendingFetch {
             return .failed(broker.absenceError(item.topic, item.partitionID))
         }
         let find = partition.find(
-            from: item.offset, bytesMax: room, clientEpoch: item.clientEpoch)
+            from: item.offset,
+            bytesMax: room,
+            clientEpoch: item.clientEpoch
+        )
         if case .batches(let batches) = find, !isFirst, let first = batches.first,
             first.count > room
         {
@@ -134,7 +139,10 @@ final class PendingFetch {
         let waits = items.compactMap { item in
             item.partition.map {
                 ParkedFetch.Item(
-                    partition: $0, bytesAtStart: $0.appliedBytes, bytesMax: item.bytesMax)
+                    partition: $0,
+                    bytesAtStart: $0.appliedBytes,
+                    bytesMax: item.bytesMax
+                )
             }
         }
         let parked = ParkedFetch(items: waits, bytesMissing: max(1, bytesMin - bytesFound)) {

@@ -17,7 +17,9 @@ struct FetchResponseWriter {
 
     static func answer(_ request: KafkaRequest, error: KafkaError, _ items: [PendingFetch.Item]) {
         var response = FetchResponseWriter(
-            writer: request.startResponse(), version: request.version)
+            writer: request.startResponse(),
+            version: request.version
+        )
         response.write(error, items)
         request.answer(response.finish())
     }

@@ -23,9 +23,13 @@ enum FindCoordinatorHandler {
         if broker.metadata.topic(named: TopicName.consumerOffsets.text) == nil {
             broker.createOffsetsTopic()
         }
-        broker.metadata.wait(for: { find() != nil }, atMost: .seconds(3)) {
-            answer(request, find().map(Result.success) ?? .failure(.coordinatorNotAvailable))
-        }
+        broker.metadata.wait(
+            for: { find() != nil },
+            atMost: .seconds(3),
+            then: {
+                answer(request, find().map(Result.success) ?? .failure(.coordinatorNotAvailable))
+            }
+        )
     }
 
     private static func answer(

@@ -111,6 +111,7 @@ enum GroupHandlers {
         GroupClient(
             apiVersion: request.version,
             clientID: request.clientID,
-            clientHost: "/\(request.connection.peer)")
+            clientHost: "/\(request.connection.peer)"
+        )
     }
 }

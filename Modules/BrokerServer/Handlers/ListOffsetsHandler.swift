@@ -1,10 +1,9 @@
 import KafkaProtocol
 import Model
 import NIOCore
-import RaftLog
-import RecordBatch
 import RaftHost
 import RaftLog
+import RecordBatch
 
 /// ListOffsets: the first and the last offset, and the first one at or after a time.
 enum ListOffsetsHandler {
@@ -51,7 +50,9 @@ enum ListOffsetsHandler {
         guard partition.leadership.isConfirmed else {
             let isKnown = pending.request.version >= 5
             return pending.settle(
-                place, .failed(isKnown ? .offsetNotAvailable : .leaderNotAvailable))
+                place,
+                .failed(isKnown ? .offsetNotAvailable : .leaderNotAvailable)
+            )
         }
         let epoch = partition.leaderEpoch
         switch wanted.timestamp {
@@ -103,7 +104,10 @@ enum ListOffsetsHandler {
         let bound = NIOLoopBound((pending, partition), eventLoop: broker.eventLoop)
         let loop = broker.eventLoop
         broker.manager.directory.readBatches(
-            partition.identity.group, from: offset, below: partition.highWatermark, maxBytes: 1
+            partition.identity.group,
+            from: offset,
+            below: partition.highWatermark,
+            maxBytes: 1
         ) { result in
             let found = result.map { firstRecord(at: timestamp, in: Array($0.readableBytesView)) }
             loop.execute {
@@ -111,7 +115,9 @@ enum ListOffsetsHandler {
                 switch found {
                 case .success(let found?):
                     pending.settle(
-                        place, .found(found.offset, found.timestamp, partition.leaderEpoch))
+                        place,
+                        .found(found.offset, found.timestamp, partition.leaderEpoch)
+                    )
                 case .success, .failure: pending.settle(place, .failed(.kafkaStorageError))
                 }
             }
@@ -129,7 +135,9 @@ enum ListOffsetsHandler {
             return (base, header.baseTimestamp)
         }
         var iterator = RecordIterator(
-            Array(batch.dropFirst(RecordBatchHeader.size)), count: header.recordCount)
+            Array(batch.dropFirst(RecordBatchHeader.size)),
+            count: header.recordCount
+        )
         while let record = iterator.next() {
             let time = header.baseTimestamp &+ record.timestampDelta
             if time >= timestamp { return (base &+ Int64(record.offsetDelta), time) }

@@ -21,8 +21,9 @@ enum MetadataHandler {
         for name in missing { broker.autoCreate(name) }
         broker.metadata.wait(
             for: { missing.allSatisfy { broker.hasLeaders($0) } },
-            atMost: creationWait
-        ) { answer(broker, request, body) }
+            atMost: creationWait,
+            then: { answer(broker, request, body) }
+        )
     }
 
     /// The topics that the request names, that do not exist and that it may create.
@@ -72,8 +73,10 @@ enum MetadataHandler {
             if let name = topic.name {
                 if let info = broker.metadata.topic(named: name) { return describe(info, broker) }
                 return unknown(
-                    name, TopicName(name) == nil
-                        ? .invalidTopicException : .unknownTopicOrPartition)
+                    name,
+                    TopicName(name) == nil
+                        ? .invalidTopicException : .unknownTopicOrPartition
+                )
             }
             let id = TopicID(topic.topicId)
             if let info = broker.metadata.topic(id) { return describe(info, broker) }

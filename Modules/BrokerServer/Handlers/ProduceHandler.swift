@@ -57,14 +57,21 @@ enum ProduceHandler {
             return pending.fail(place, .notLeaderOrFollower)
         }
         switch ProduceValidation.check(
-            records, bytesMax: partition.messageBytesMax, version: pending.request.version)
+            records,
+            bytesMax: partition.messageBytesMax,
+            version: pending.request.version
+        )
         {
         case .invalid(let error, let reason): pending.fail(place, error, reason)
         case .valid(let header, let payload):
             pending.broker.metrics.produced(
-                bytes: records.readableBytes, records: Int(header.recordCount))
+                bytes: records.readableBytes,
+                records: Int(header.recordCount)
+            )
             partition.produce(
-                payload, producer: ProducerBatch(header), acknowledgement
+                payload,
+                producer: ProducerBatch(header),
+                acknowledgement
             ) { outcome in
                 switch outcome {
                 case .appended(let baseOffset): pending.succeed(place, baseOffset)
@@ -126,7 +133,10 @@ final class PendingProduce {
         guard !isAnswered else { return }
         for place in results.indices where results[place] == nil {
             results[place] = PartitionProduceResult(
-                error: .requestTimedOut, baseOffset: -1, message: nil)
+                error: .requestTimedOut,
+                baseOffset: -1,
+                message: nil
+            )
         }
         missing = 0
         answer()

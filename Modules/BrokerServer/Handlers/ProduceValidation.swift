@@ -21,7 +21,8 @@ enum ProduceValidation {
         guard records.readableBytes <= bytesMax else {
             return .invalid(
                 .messageTooLarge,
-                "\(records.readableBytes) bytes are more than the topic's limit of \(bytesMax)")
+                "\(records.readableBytes) bytes are more than the topic's limit of \(bytesMax)"
+            )
         }
         switch records.withUnsafeReadableBytes({ RecordBatchHeader.validate($0) }) {
         case .failure(let error): return .invalid(error.kafkaError, "\(error)")

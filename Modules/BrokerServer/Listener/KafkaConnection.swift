@@ -151,7 +151,8 @@ extension KafkaConnection {
                 clientID: clientID,
                 connection: self,
                 slot: order.open(),
-                bytes: bytes)
+                bytes: bytes
+            )
             inFlightBytes += bytes
             broker.metrics.requested(api)
             try entry.handle(broker, request, &reader)

@@ -13,7 +13,8 @@ public enum KafkaFrameError: Error, Equatable, Sendable, CustomStringConvertible
     public var description: String {
         switch self {
         case .sizeNegative(let size): "negative frame size \(size)"
-        case .sizeOverLimit(let size, let limit): "frame size \(size) exceeds the limit of \(limit) bytes"
+        case .sizeOverLimit(let size, let limit):
+            "frame size \(size) exceeds the limit of \(limit) bytes"
         case .tooShort(let size): "frame of \(size) bytes holds no request header"
         }
     }

@@ -1,6 +1,6 @@
 import Logging
-import Model
-import NIOCore
+public import Model
+public import NIOCore
 import NIOPosix
 
 /// The listener for Kafka clients: accepts, counts and sets up their connections.
@@ -16,8 +16,9 @@ public enum KafkaListener {
     }
 
     /// Serves clients on a socket that was passed in, bound and listening.
-    static func adopt(_ socket: NIOBSDSocket.Handle, broker: Broker) -> EventLoopFuture<any Channel>
-    {
+    public static func adopt(_ socket: NIOBSDSocket.Handle, broker: Broker) -> EventLoopFuture<
+        any Channel
+    > {
         bootstrap(broker).withBoundSocket(socket)
     }
 
@@ -29,7 +30,8 @@ public enum KafkaListener {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10)
+                .recvAllocator,
+                value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10)
             )
             .childChannelOption(
                 .writeBufferWaterMark,

@@ -30,7 +30,10 @@ extension Partition {
         guard offset < highWatermark else { return .batches([]) }
         guard
             let batches = replica.log.tailBatches(
-                from: offset, below: highWatermark, maxBytes: bytesMax)
+                from: offset,
+                below: highWatermark,
+                maxBytes: bytesMax
+            )
         else { return .cold }
         return .batches(batches)
     }

@@ -177,7 +177,10 @@ extension Partition: StateMachine {
         guard row.isBatch else { return }
         if let batch = RecordBatchHeader(bytes).flatMap({ ProducerBatch($0) }) {
             producers.commit(
-                batch, index: row.index.rawValue, baseOffset: row.baseOffset.rawValue)
+                batch,
+                index: row.index.rawValue,
+                baseOffset: row.baseOffset.rawValue
+            )
         }
         highWatermark = row.nextOffset
         groups?.replay(bytes, baseOffset: row.baseOffset)
@@ -201,7 +204,10 @@ extension Partition: StateMachine {
         appliedBytes &+= UInt64(row.length)
         if let batch = ProducerBatch(payload) {
             producers.commit(
-                batch, index: row.index.rawValue, baseOffset: row.baseOffset.rawValue)
+                batch,
+                index: row.index.rawValue,
+                baseOffset: row.baseOffset.rawValue
+            )
             answerDuplicates(of: batch, baseOffset: row.baseOffset.rawValue)
         }
         groups?.replay(payload.copyBytes(), baseOffset: row.baseOffset)

@@ -61,7 +61,8 @@ final class PartitionTable {
         precondition(byGroup[identity.group] == nil, "group \(identity.group) is there already")
         precondition((0..<Self.partitionsMax).contains(partition.id), "partition \(partition.id)")
         byGroup[identity.group] = partition
-        let topic = byID[identity.topicID] ?? HostedTopic(name: partition.topic, id: identity.topicID)
+        let topic =
+            byID[identity.topicID] ?? HostedTopic(name: partition.topic, id: identity.topicID)
         let place = Int(partition.id)
         while topic.partitions.count <= place { topic.partitions.append(nil) }
         topic.partitions[place] = partition

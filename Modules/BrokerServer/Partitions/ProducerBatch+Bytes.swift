@@ -12,7 +12,8 @@ extension ProducerBatch {
             producerID: header.producerID,
             epoch: header.producerEpoch,
             firstSequence: header.baseSequence,
-            recordCount: header.recordCount)
+            recordCount: header.recordCount
+        )
     }
 
     /// The producer's part of a payload that is one record batch.

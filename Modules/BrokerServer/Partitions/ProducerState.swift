@@ -183,10 +183,14 @@ extension ProducerState {
         let remembered = Remembered(
             firstSequence: batch.firstSequence,
             lastSequence: batch.lastSequence,
-            baseOffset: baseOffset)
+            baseOffset: baseOffset
+        )
         guard var known = committed.removeValue(forKey: batch.producerID) else {
             committed[batch.producerID] = Producer(
-                epoch: batch.epoch, batches: [remembered], index: index)
+                epoch: batch.epoch,
+                batches: [remembered],
+                index: index
+            )
             if committed.count > producersMax { forgetOldest() }
             return
         }

@@ -56,7 +56,12 @@ public final class BrokerStateFile: ControllerEpochStore {
     private let executor: any DiskExecutor
     private let state: Mutex<State>
 
-    private init(_ directory: String, _ files: any FileStore, _ executor: any DiskExecutor, _ state: State) {
+    private init(
+        _ directory: String,
+        _ files: any FileStore,
+        _ executor: any DiskExecutor,
+        _ state: State
+    ) {
         self.directory = directory
         self.files = files
         self.executor = executor
@@ -126,7 +131,9 @@ public final class BrokerStateFile: ControllerEpochStore {
     private func write(_ state: State) -> Result<Void, Failure> {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
-        guard let bytes = try? encoder.encode(state) else { return .failure(.unreadable(Self.name)) }
+        guard let bytes = try? encoder.encode(state) else {
+            return .failure(.unreadable(Self.name))
+        }
         let path = "\(directory)/\(Self.name)"
         do throws(DiskError) {
             let file = try files.open("\(path).new", .create)

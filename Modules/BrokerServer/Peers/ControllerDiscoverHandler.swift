@@ -22,6 +22,8 @@ public struct ControllerDiscoverHandler: InterBrokerRequestHandler {
             epoch: state.controllerEpoch,
             members: Dictionary(
                 controllers.map { ("\($0.id)", $0.address) },
-                uniquingKeysWith: { first, _ in first }))
+                uniquingKeysWith: { first, _ in first }
+            )
+        )
     }
 }

@@ -11,9 +11,15 @@ public func requestConfigs(
     [
         RequestConfig(.controllerDiscover, .controller, controllers),
         RequestConfig(
-            .startPartitionRaftGroup, .interBroker, StartPartitionRaftGroupHandler(broker: broker)),
+            .startPartitionRaftGroup,
+            .interBroker,
+            StartPartitionRaftGroupHandler(broker: broker)
+        ),
         RequestConfig(
-            .stopPartitionRaftGroup, .interBroker, StopPartitionRaftGroupHandler(broker: broker)),
+            .stopPartitionRaftGroup,
+            .interBroker,
+            StopPartitionRaftGroupHandler(broker: broker)
+        ),
         RequestConfig(.metadataChanged, .interBroker, MetadataChangedHandler(broker: broker)),
     ]
 }

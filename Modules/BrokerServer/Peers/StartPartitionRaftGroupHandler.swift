@@ -92,7 +92,9 @@ extension Broker {
                 topicName: request.topicName,
                 partition: request.partitionID,
                 node: node,
-                members: members.map { .init(node: $0.node, address: $0.address) }))
+                members: members.map { .init(node: $0.node, address: $0.address) }
+            )
+        )
     }
 
     private func isSame(_ one: GroupIdentity, _ other: GroupIdentity) -> Bool {
@@ -107,13 +109,16 @@ extension Broker {
     /// metadata; where the push of it has not arrived, members take turns by partition, which
     /// every broker reckons alike.
     private func campaignIfPreferred(_ identity: GroupIdentity, attempt: Int) {
-        guard let running = table.partition(of: identity.group), running.identity.node == identity.node,
+        guard let running = table.partition(of: identity.group),
+            running.identity.node == identity.node,
             manager.leader(of: identity.group) == nil
         else { return }
         let members = identity.members.map(\.node).sorted()
         let turn = members[Int(identity.partition.rawValue) % members.count]
         let preferred = metadata.preferredLeader(of: identity.group)
-        if (preferred ?? turn) == identity.node, preferred != nil || attempt > 0 || members.count == 1 {
+        if (preferred ?? turn) == identity.node,
+            preferred != nil || attempt > 0 || members.count == 1
+        {
             manager.campaign(identity.group)
         }
         guard attempt < Self.campaignDelays.count else { return }
