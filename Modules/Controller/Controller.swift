@@ -1,7 +1,7 @@
 public import InterBroker
-public import InterBrokerProtocol
+import InterBrokerProtocol
 public import Logging
-public import Metadata
+import Metadata
 public import Model
 
 /// What controllerd does while it leads: watches brokers, places topics, gives orders.

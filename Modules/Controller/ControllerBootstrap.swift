@@ -1,5 +1,5 @@
 public import InterBroker
-public import InterBrokerProtocol
+import InterBrokerProtocol
 public import Logging
 public import Model
 

@@ -1,6 +1,6 @@
 public import Metadata
 public import Model
-public import NIOCore
+import NIOCore
 public import RaftHost
 import RaftLog
 

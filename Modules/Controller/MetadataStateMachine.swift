@@ -62,7 +62,7 @@ public final class MetadataStateMachine: StateMachine {
         apply(row.index, row.type, payload.copyBytes())
     }
 
-    private func apply(_ index: LogIndex, _ type: EntryType, _ bytes: [UInt8]) {
+    func apply(_ index: LogIndex, _ type: EntryType, _ bytes: [UInt8]) {
         // A new leader's entry without content, and changes of the group's members.
         guard !isFailed, type == .normal, !bytes.isEmpty else { return }
         do throws(MetadataError) {

@@ -44,6 +44,17 @@ public final class MetadataStore: Sendable {
         var leadership = ControllerLeadership.unknown
         var clusterID: ClusterID?
         var pages: (version: MetadataVersion, texts: [String])?
+
+        /// Drops the oldest quarter once a limit is passed.
+        mutating func trim() {
+            while recent.count > recentCommandsMax || recentBytes > recentBytesMax {
+                let dropped = recent.prefix(max(1, recent.count / 4))
+                guard let last = dropped.last else { return }
+                recentBytes -= dropped.reduce(0) { $0 + $1.command.utf8.count }
+                recentFrom = last.version
+                recent.removeFirst(dropped.count)
+            }
+        }
     }
 
     private let state = Mutex(State())
@@ -139,20 +150,5 @@ public final class MetadataStore: Sendable {
             start = end
         }
         return texts
-    }
-}
-
-extension MetadataStore.State {
-    /// Drops the oldest quarter once a limit is passed.
-    fileprivate mutating func trim() {
-        while recent.count > MetadataStore.recentCommandsMax
-            || recentBytes > MetadataStore.recentBytesMax
-        {
-            let dropped = recent.prefix(max(1, recent.count / 4))
-            guard let last = dropped.last else { return }
-            recentBytes -= dropped.reduce(0) { $0 + $1.command.utf8.count }
-            recentFrom = last.version
-            recent.removeFirst(dropped.count)
-        }
     }
 }

@@ -1,5 +1,6 @@
 import InterBroker
 import InterBrokerProtocol
+import Metadata
 import Model
 
 /// Says which cluster this controller belongs to and who leads it.
