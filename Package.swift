@@ -118,12 +118,15 @@ let modules: [Target] = [
     module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
     // Floor 4, hosts: the pure core meets disk, clock and wire.
-    module("RaftHost", ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]),
+    module(
+        "RaftHost",
+        ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]
+    ),
     module(
         "RaftTransport",
         [
-            "Model", "Raft", "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry",
-            nioCore, nioPosix, logging,
+            "Model", "Raft", "RaftLog", "RaftHost", "RecordBatch", "InterBroker",
+            "InterBrokerProtocol", nioCore, nioPosix, logging, metrics,
         ]
     ),
 
@@ -179,7 +182,10 @@ let testTargets: [Target] = [
     ),
     tests(
         "RaftTransport",
-        ["Model", "Raft", "RaftHost", "InterBroker", nioCore, nioPosix, logging]
+        [
+            "Model", "Raft", "RaftLog", "RaftHost", "RecordBatch", "InterBroker",
+            "InterBrokerProtocol", "Security", nioCore, nioPosix, logging,
+        ]
     ),
     tests(
         "Controller",

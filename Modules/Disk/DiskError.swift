@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a file system call answered instead of doing its work.
 ///
 /// - Invariant: `code` is an `errno` value, never 0.
@@ -45,6 +47,12 @@ public struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
         self.path = path
         self.code = code
     }
+
+    /// Whether there is nothing under the path.
+    public var isMissing: Bool { code == ENOENT }
+
+    /// Whether another process holds the lock.
+    public var isHeldByAnother: Bool { code == EWOULDBLOCK }
 
     /// `write /var/lib/x: error 5 (Input/output error)`.
     public var description: String {

@@ -183,6 +183,7 @@ import Testing
                 String(repeating: " ", count: 500_000)
             )
             #expect(try await raw.closed() == "")
+            #expect(peers.metrics.refusals("memory_limit") == 1)
             try await serves(peers)
         }
     }

@@ -81,12 +81,12 @@ import Testing
 
     @Test func `a stream outlives the limits of requests`() async throws {
         let change: (inout ListenerOptions, inout PeerChecks) -> Void = { options, _ in
-            options.idleTimeout = .milliseconds(30)
-            options.requestTimeout = .milliseconds(30)
+            options.idleTimeout = .milliseconds(300)
+            options.requestTimeout = .milliseconds(300)
         }
         try await Peers.with(table, change: change) { peers in
             var options = peers.call
-            options.deadline = .milliseconds(200)
+            options.deadline = .milliseconds(500)
             let (stream, _) = try await openRaftStream(
                 peers.target,
                 hello: hello(Self.good),

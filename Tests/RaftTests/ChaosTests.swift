@@ -11,11 +11,11 @@ import Testing
 
         mutating func look(at cluster: TestCluster, _ ids: [NodeID]) {
             for id in ids {
-                let node = cluster[id]
-                if node.role == .leader {
-                    let known = leaders[node.term]
-                    #expect(known == nil || known == id, "two leaders in term \(node.term)")
-                    leaders[node.term] = id
+                let term = cluster[id].term
+                if cluster[id].role == .leader {
+                    let known = leaders[term]
+                    #expect(known == nil || known == id, "two leaders in term \(term)")
+                    leaders[term] = id
                 }
                 for entry in cluster.applied(id) {
                     let known = applied[entry.index]

@@ -251,12 +251,13 @@ import Testing
         let log = storage(10)
         let cold = ColdStorage(log, coldUpTo: 10)
         var node = RaftNode(config: RaftConfig(id: 1), storage: cold, seed: 1)
-        #expect(node.hasReady)
         #expect(node.ready().committedEntries.isEmpty)
-        #expect(!node.hasReady)
+        var hasReady = node.hasReady
+        #expect(!hasReady)
         cold.coldUpTo = 0
         node.entriesFetched()
-        #expect(node.hasReady)
+        hasReady = node.hasReady
+        #expect(hasReady)
         #expect(node.ready().committedEntries.count == 10)
     }
 

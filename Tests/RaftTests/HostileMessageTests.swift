@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    private func message(_ random: inout Random, _ node: RaftNode) -> Message {
+    private func message(_ random: inout Random, _ node: borrowing RaftNode) -> Message {
         var message = Message(
             type: MessageType.allCases[random.below(MessageType.allCases.count)]
         )

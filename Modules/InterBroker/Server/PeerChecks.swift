@@ -10,6 +10,8 @@ public struct PeerRefusal: Error, Equatable, Sendable {
         case address = "ip_not_allowed"
         /// The listener has as many connections as it may.
         case tooManyConnections = "too_many_connections"
+        /// The waiting requests of all connections hold as many bytes as they may.
+        case memory = "memory_limit"
         /// A length or a type in a frame cannot be.
         case badFrame = "bad_frame"
         /// The JSON cannot be read, or misses a field.

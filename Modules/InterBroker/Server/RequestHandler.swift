@@ -73,7 +73,7 @@ final class RequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return close()
         }
         guard count() else {
-            refuse(.tooManyConnections, "requests hold too much memory")
+            refuse(.memory, "requests hold too much memory")
             return close()
         }
         startNext()
@@ -100,8 +100,9 @@ final class RequestHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func finish(_ reply: Reply) {
         running = nil
-        guard !isClosing, context != nil else { return }
+        // Counted even if the peer has not waited for the answer.
         if let refusal = reply.refusal { shared.refusals.record(refusal, from: peer) }
+        guard !isClosing, context != nil else { return }
         _ = count()
         switch reply.next {
         case .close:

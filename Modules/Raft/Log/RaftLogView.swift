@@ -221,7 +221,8 @@ extension RaftLogView {
     mutating func acceptApplying(_ index: LogIndex, bytes: Int, allowUnstable: Bool) {
         precondition(
             index <= committed,
-            "applying(\(index)) is out of range [prevApplying(\(applying)), committed(\(committed))]"
+            "applying(\(index)) is out of range [prevApplying(\(applying)), "
+                + "committed(\(committed))]"
         )
         applying = index
         applyingBytes += bytes

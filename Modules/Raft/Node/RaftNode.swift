@@ -12,8 +12,10 @@ import Model
 ///   responses.
 ///
 /// Messages to one local thread must be carried out in order and may not be lost.
-/// - Thread: one at a time. A copy shares the storage and is good for looking only.
-public struct RaftNode {
+/// It cannot be copied: a copy would vote a second time with the storage of the first, and merely
+/// looking at a value held by a class would cost a copy of all that it refers to.
+/// - Thread: one at a time.
+public struct RaftNode: ~Copyable {
     /// This replica.
     public var id: NodeID { config.id }
     /// The latest term seen.

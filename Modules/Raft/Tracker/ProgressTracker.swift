@@ -36,9 +36,15 @@ package struct ProgressTracker: Sendable {
 
     /// The highest index that is durable on a quorum of voters.
     package var committed: LogIndex {
-        LogIndex(
-            config.voters.committedIndex { id in place(of: id).map { peers[$0].match.rawValue } }
-        )
+        // The closure holds the peers alone: with the tracker it would copy that on every call.
+        let peers = peers
+        let index = config.voters.committedIndex { id in
+            for place in peers.indices where peers[place].id == id {
+                return peers[place].match.rawValue
+            }
+            return nil
+        }
+        return LogIndex(index)
     }
 
     /// Whether a quorum of voters was heard from since this was asked last.

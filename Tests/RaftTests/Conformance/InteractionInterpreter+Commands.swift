@@ -133,7 +133,7 @@ extension InteractionInterpreter {
             to: both[1].id,
             from: both[0].id,
             term: both[0].node.term,
-            snapshot: try both[0].snapshot()
+            snapshot: try both[0].storage.snapshot()
         )
         messages.append(message)
         output.write("\(message)")

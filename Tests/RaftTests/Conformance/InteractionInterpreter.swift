@@ -108,7 +108,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         let ready = node.node.ready()
         output.write("\(ready)")
         if !node.config.asyncStorageWrites {
-            try node.append(ready.hardState, ready.entries, ready.snapshot)
+            try node.storage.append(ready.hardState, ready.entries, ready.snapshot)
             try node.apply(ready.committedEntries)
         }
         for message in ready.messages {
@@ -127,7 +127,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         }
         let (message, responses) = take(&node.appendWork)
         let state = HardState(term: message.term, vote: message.vote, commit: message.commit)
-        try node.append(state, message.entries, message.snapshot)
+        try node.storage.append(state, message.entries, message.snapshot)
         respond(responses)
     }
 
@@ -157,7 +157,7 @@ final class InteractionInterpreter: ScriptInterpreter {
     // MARK: Printing
 
     private func printLog(_ node: ScriptNode) {
-        let storage = node.storage
+        let storage = node.storage.log
         if storage.lastIndex < storage.firstIndex {
             output.write(
                 "log is empty: first index=\(storage.firstIndex), last index=\(storage.lastIndex)"
@@ -180,7 +180,7 @@ final class InteractionInterpreter: ScriptInterpreter {
 
     private func compact(_ directive: Script.Directive) throws {
         let node = try first(directive)
-        node.storage.compact(to: LogIndex(try directive.number(at: 1)))
+        node.storage.log.compact(to: LogIndex(try directive.number(at: 1)))
         printLog(node)
     }
 }

@@ -5,15 +5,20 @@ import Raft
 ///
 /// Storage writes are asynchronous: they wait in `writes` until the test lets them happen.
 final class TestCluster {
-    struct Replica {
+    private final class Replica {
         var node: RaftNode
         let storage: MemoryStorage
         var writes: [Message] = []
         var applied: [Entry] = []
         var readStates: [ReadState] = []
+
+        init(node: consuming RaftNode, storage: MemoryStorage) {
+            self.node = node
+            self.storage = storage
+        }
     }
 
-    private(set) var replicas: [Replica] = []
+    private var replicas: [Replica] = []
     /// Messages between replicas, in the order in which they were sent.
     var network: [Message] = []
     /// Decides which messages get lost.
@@ -58,8 +63,8 @@ final class TestCluster {
     private func place(_ id: NodeID) -> Int { Int(id.rawValue) - 1 }
 
     subscript(_ id: NodeID) -> RaftNode {
-        get { replicas[place(id)].node }
-        set { replicas[place(id)].node = newValue }
+        _read { yield replicas[place(id)].node }
+        _modify { yield &replicas[place(id)].node }
     }
 
     func storage(_ id: NodeID) -> MemoryStorage { replicas[place(id)].storage }
