@@ -42,6 +42,17 @@ public protocol FileStore: Sendable {
     func lock(_ directory: String) throws(DiskError) -> any DirectoryLock
 }
 
+extension FileStore {
+    /// Creates a directory and those above it, as far as they are missing.
+    public func makeDirectories(_ path: String) throws(DiskError) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/\(part)"
+            if kind(of: made) == nil { try makeDirectory(made) }
+        }
+    }
+}
+
 /// A lock that is held until it is released or forgotten.
 public protocol DirectoryLock: AnyObject, Sendable {
     /// Gives the lock back; later calls do nothing.

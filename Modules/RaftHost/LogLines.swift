@@ -38,6 +38,16 @@ enum LogLines {
         )
     }
 
+    static func malformed(_ replica: Replica, _ error: RaftLogError, _ logger: Logger) {
+        logger.error(
+            """
+            Raft group \(replica.id) was sent entries that fit no log (\(error)); this replica \
+            stops voting and acknowledging
+            """,
+            metadata: metadata(replica)
+        )
+    }
+
     static func stepFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.debug(
             "Raft group \(replica.id) refused a message: \(error)",

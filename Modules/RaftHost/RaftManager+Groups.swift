@@ -57,7 +57,7 @@ extension RaftManager {
                 let (manager, stateMachine, completion) = bound.value
                 switch result {
                 case .success:
-                    manager.runCreated(identity, join: join, stateMachine, completion)
+                    manager.runCreated(identity, stateMachine, completion)
                 case .failure(let error):
                     completion(.failure(.storage("\(error)")))
                 }
@@ -67,15 +67,18 @@ extension RaftManager {
 
     private func runCreated(
         _ identity: GroupIdentity,
-        join: Bool,
         _ stateMachine: any StateMachine,
         _ completion: (Result<Void, RaftHostError>) -> Void
     ) {
         guard replicas[identity.group] == nil else {
             return completion(.failure(.alreadyRunning(identity.group)))
         }
-        let log = directory.newGroupLog(identity, join: join)
-        run(log, stateMachine: stateMachine, applied: 0)
+        do throws(RaftLogError) {
+            let log = try directory.newGroupLog(identity.group)
+            run(log, stateMachine: stateMachine, applied: 0)
+        } catch {
+            return completion(.failure(.storage("\(error)")))
+        }
         completion(.success(()))
     }
 
@@ -167,17 +170,27 @@ extension RaftManager {
     public func transferLeaderships() -> Int {
         eventLoop.preconditionInEventLoop()
         var moving = 0
-        for replica in ordered where replica.leadership.isLeader {
-            let others = replica.members.filter { $0 != replica.node.id }
-            let best = others.max {
-                (replica.progress(of: $0)?.match ?? 0) < (replica.progress(of: $1)?.match ?? 0)
-            }
-            guard let best, replica.progress(of: best)?.isActive == true else { continue }
-            replica.node.transferLeadership(to: best)
+        for replica in ordered {
+            guard let successor = successor(of: replica) else { continue }
+            replica.node.transferLeadership(to: successor)
             markDirty(replica)
             moving += 1
         }
         return moving
+    }
+
+    /// How many groups are led here that another replica could lead now.
+    public var movableLeaderships: Int { ordered.count { successor(of: $0) != nil } }
+
+    /// The most advanced other replica that answers; nil unless this one leads.
+    private func successor(of replica: Replica) -> NodeID? {
+        guard replica.leadership.isLeader else { return nil }
+        var best: (node: NodeID, match: LogIndex)?
+        for node in replica.members where node != replica.node.id {
+            guard let progress = replica.progress(of: node), progress.isActive else { continue }
+            if progress.match >= best?.match ?? 0 { best = (node, progress.match) }
+        }
+        return best?.node
     }
 
     /// How many groups are led here.
@@ -260,5 +273,8 @@ extension RaftManager: RaftMessageSink {
         eventLoop.preconditionInEventLoop()
         guard let replica = replicas[group], replica.leadership.isLeader else { return }
         replica.node.reportUnreachable(node)
+        // A snapshot among what was lost would be waited for for ever.
+        replica.node.reportSnapshot(node, failed: true)
+        markDirty(replica)
     }
 }

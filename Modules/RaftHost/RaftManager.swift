@@ -142,8 +142,7 @@ extension RaftManager {
             let ready = replica.node.ready()
             // The log learns of new entries before peers do, so that it can tell their chain.
             for message in ready.messages where message.to == .localAppendThread {
-                writes.append(replica.prepareAppend(message))
-                unsubmitted.append((replica, message))
+                guard prepare(message, of: replica) else { return }
             }
             for message in ready.messages where message.to != .localAppendThread {
                 if message.to == .localApplyThread {
@@ -158,6 +157,19 @@ extension RaftManager {
         replica.answerProposals()
         fetchColdEntries(of: replica)
         snapshotIfDue(replica)
+    }
+
+    /// Whether the log took what the core wants stored; if not, the replica falls silent.
+    private func prepare(_ message: Message, of replica: Replica) -> Bool {
+        do throws(RaftLogError) {
+            writes.append(try replica.prepareAppend(message))
+            unsubmitted.append((replica, message))
+            return true
+        } catch {
+            replica.isSuspect = true
+            LogLines.malformed(replica, error, logger)
+            return false
+        }
     }
 
     private func send(_ message: Message, of replica: Replica) {
@@ -217,13 +229,13 @@ extension RaftManager {
                 let (manager, replica) = bound.value
                 guard !replica.isStopped else { return }
                 switch result {
-                case .success(let entries):
-                    replica.log.install(entries)
-                    replica.node.entriesFetched()
-                    manager.markDirty(replica)
+                case .success(let entries): replica.log.install(entries)
                 case .failure(let error):
                     LogLines.coldReadFailed(replica, error, manager.logger)
                 }
+                // After a failure too: otherwise nothing would ever be read or applied again.
+                replica.node.entriesFetched()
+                manager.markDirty(replica)
             }
         }
     }

@@ -46,7 +46,7 @@ public final class Replica {
     init(
         manager: RaftManager,
         log: GroupLog,
-        node: RaftNode,
+        node: consuming RaftNode,
         stateMachine: any StateMachine,
         applied: LogIndex
     ) {
@@ -106,7 +106,7 @@ extension Replica {
         } catch {
             return completion(.refused("\(error)"))
         }
-        nextOffset += Int64(batch.offsetCount)
+        nextOffset += Int64(batch.lastOffsetDelta) + 1
         let proposal = PendingProposal(
             index: node.lastIndex,
             term: node.term,
@@ -183,7 +183,9 @@ extension Replica {
 
 extension Replica {
     /// Hands a batch of new entries, term, vote and snapshot to the log; the write follows.
-    func prepareAppend(_ message: Message) -> GroupWrite {
+    ///
+    /// - Throws: `RaftLogError.malformedEntry` for entries that only a faulty leader sends.
+    func prepareAppend(_ message: Message) throws(RaftLogError) -> GroupWrite {
         let isEmpty = message.term == 0 && message.vote == .none && message.commit == 0
         let hardState =
             isEmpty
@@ -191,7 +193,7 @@ extension Replica {
         if let first = message.entries.first, first.index <= log.lastIndex {
             stateMachine.truncated(from: first.index)
         }
-        let write = log.prepare(
+        let write = try log.prepare(
             entries: message.entries,
             hardState: hardState,
             snapshot: message.snapshot
@@ -208,7 +210,10 @@ extension Replica {
 
     private func restore(_ snapshot: Snapshot) {
         let index = snapshot.metadata.index
-        stateMachine.restore(snapshot.data.copyBytes(), index: index)
+        guard let state = SnapshotState(snapshot.data)?.state else {
+            preconditionFailure("group \(id): the log took a snapshot without a state")
+        }
+        stateMachine.restore(state, index: index)
         applied = index
         snapshotIndex = index
         highWatermark = log.offset(after: index)
@@ -233,12 +238,20 @@ extension Replica {
         answerBarriers()
     }
 
-    /// Steps a message of this replica's own or of a peer; a refusal is no error of the group.
+    /// Steps a message of this replica's own or of a peer.
+    ///
+    /// A refusal is no error of the group, but for two that show a damaged log: then this replica
+    /// takes no part any more.
     func step(_ message: Message) {
-        do {
+        do throws(RaftError) {
             try node.step(message)
         } catch {
-            LogLines.stepFailed(self, error, manager.logger)
+            switch error {
+            case .lostEntries(_, let index), .conflictsWithCommitted(let index, _):
+                isSuspect = true
+                LogLines.diverged(self, at: index, manager.logger)
+            default: LogLines.stepFailed(self, error, manager.logger)
+            }
         }
     }
 

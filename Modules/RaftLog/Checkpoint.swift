@@ -146,7 +146,10 @@ struct Checkpoint: Equatable, Sendable {
     }
 }
 
-/// Turns a disk's error into the log's.
+/// Turns a disk's error into the log's: a file that should be there and is not is damage.
 func reading<Value>(_ body: () throws(DiskError) -> Value) throws(RaftLogError) -> Value {
-    do throws(DiskError) { return try body() } catch { throw .disk(error) }
+    do throws(DiskError) { return try body() } catch {
+        guard error.operation == .open, error.isMissing else { throw .disk(error) }
+        throw .damaged(path: error.path, reason: "the file is missing")
+    }
 }

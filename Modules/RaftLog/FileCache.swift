@@ -5,8 +5,14 @@ import Synchronization
 ///
 /// - Thread: any.
 final class FileCache: Sendable {
+    /// A segment and the ending of one of its files.
+    struct Key: Hashable {
+        var segment: UInt64
+        var ending: String
+    }
+
     private struct State {
-        var files: [String: (file: any OpenFile, use: UInt64)] = [:]
+        var files: [Key: (file: any OpenFile, use: UInt64)] = [:]
         var uses: UInt64 = 0
     }
 
@@ -20,31 +26,25 @@ final class FileCache: Sendable {
         self.countMax = max(1, countMax)
     }
 
-    /// The open file of a path.
-    func file(_ path: String) throws(DiskError) -> any OpenFile {
+    /// The open file of a segment.
+    ///
+    /// The key is the segment and not the path: a file that was removed and made again under its
+    /// name is another one.
+    func file(_ path: String, _ key: Key) throws(DiskError) -> any OpenFile {
         let known = state.withLock { state -> (any OpenFile)? in
             state.uses += 1
-            state.files[path]?.use = state.uses
-            return state.files[path]?.file
+            state.files[key]?.use = state.uses
+            return state.files[key]?.file
         }
         if let known { return known }
         let file = try store.open(path, .read)
         state.withLock { state in
-            state.files[path] = (file, state.uses)
+            state.files[key] = (file, state.uses)
             guard state.files.count > countMax else { return }
             // A quarter at once, so that finding the oldest is paid for by many opens.
             let oldest = state.files.sorted { $0.value.use < $1.value.use }
-            for (path, _) in oldest.prefix(max(1, countMax / 4)) { state.files[path] = nil }
+            for (old, _) in oldest.prefix(max(1, countMax / 4)) { state.files[old] = nil }
         }
         return file
-    }
-
-    /// Forgets the files below a directory.
-    func forget(directory: String) {
-        state.withLock { state in
-            for path in state.files.keys where path.hasPrefix(directory + "/") {
-                state.files[path] = nil
-            }
-        }
     }
 }

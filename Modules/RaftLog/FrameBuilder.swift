@@ -43,8 +43,30 @@ final class FrameBuilder {
         _ = records.extend(by: WALFormat.frameHeaderBytes)
     }
 
+    /// What a record other than an entry's takes.
+    static func bytes(of record: WALRecord) -> Int {
+        if case .hardState = record { return hardStateBytes }
+        return record.encoded(for: 0).count
+    }
+
+    private static let hardStateBytes = WALFormat.recordHeaderBytes + 24
+
     func add(_ record: WALRecord, group: RaftGroupID) {
+        if case .hardState(let state) = record { return add(state, group: group) }
         record.encoded(for: group).withUnsafeBytes { records.append($0) }
+        recordCount += 1
+    }
+
+    /// The one record that comes often, without an array of its own.
+    private func add(_ state: HardState, group: RaftGroupID) {
+        let target = records.extend(by: Self.hardStateBytes)
+        let code = UInt64(WALRecord.Code.hardState.rawValue)
+        let head = code | UInt64(Self.hardStateBytes) << 32
+        target.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt64.self)
+        target.storeBytes(of: group.rawValue.littleEndian, toByteOffset: 8, as: UInt64.self)
+        target.storeBytes(of: state.term.rawValue.littleEndian, toByteOffset: 16, as: UInt64.self)
+        target.storeBytes(of: state.vote.rawValue.littleEndian, toByteOffset: 24, as: UInt64.self)
+        target.storeBytes(of: state.commit.rawValue.littleEndian, toByteOffset: 32, as: UInt64.self)
         recordCount += 1
     }
 

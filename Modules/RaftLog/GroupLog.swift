@@ -16,7 +16,7 @@ public final class GroupLog {
     /// The newest configuration that was stored.
     public private(set) var confState: ConfState
     /// Why the log cannot be trusted, in a sentence; nil for a sound one.
-    public let suspicion: String?
+    public private(set) var suspicion: String?
     /// Whether the log cannot be trusted: the replica must not vote, campaign or acknowledge.
     public var isSuspect: Bool { suspicion != nil }
 
@@ -63,8 +63,17 @@ public final class GroupLog {
     }
 
     /// Reads the snapshot and the entries that are not known as committed; blocks.
+    ///
+    /// Damage makes the log suspect; only a disk that fails is an error.
     func load(_ reader: SegmentReader) throws(RaftLogError) {
         guard !isSuspect else { return }
+        do throws(RaftLogError) { try loadTail(reader) } catch {
+            guard case .damaged(let path, let reason) = error else { throw error }
+            suspicion = "\(path): \(reason)"
+        }
+    }
+
+    private func loadTail(_ reader: SegmentReader) throws(RaftLogError) {
         if let mark = store.state.snapshot {
             latestSnapshot = try SnapshotFile.read(
                 mark,
@@ -113,15 +122,14 @@ public final class GroupLog {
     /// The offset after an entry's records; for an entry that is the last one, the first of the
     /// log, or not yet applied.
     ///
-    /// - Invariant: `firstIndex - 1 <= index <= lastIndex`, and a row that is in memory: those at
-    ///   and above the applied index always are.
+    /// - Invariant: exact for rows in memory, and those at and above the applied index always are;
+    ///   a lower bound for others.
     public func offset(after index: LogIndex) -> Offset {
         if index == end.index { return end.nextOffset }
         if index == start.index { return start.nextOffset }
-        guard let row = tail.row(at: index) else {
-            preconditionFailure("group \(identity.group): no row for entry \(index) in memory")
-        }
-        return row.nextOffset
+        if let row = tail.row(at: index) { return row.nextOffset }
+        // Not in memory: a lower bound, which never shows anybody what is not committed.
+        return terms.runs.last { $0.firstIndex <= index }?.firstOffset ?? start.nextOffset
     }
 
     func place(after index: LogIndex) -> LogPoint? {

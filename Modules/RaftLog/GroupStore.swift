@@ -29,6 +29,8 @@ final class GroupStore: @unchecked Sendable {
     private var pending: [LoggedEntry] = []
     /// The place before the first of `pending`.
     private var pendingBefore: LogPoint
+    /// Whether the writer knows that something is pending.
+    var isWaiting = false
     /// What `pending` would take in a frame.
     private(set) var pendingBytes = 0
     /// The place after the last entry in the segments.
@@ -269,13 +271,7 @@ final class GroupStore: @unchecked Sendable {
 
     private func segmentsChanged() {
         state.segments = segments.map(\.first)
-        let spans = segments.map { segment in
-            GroupView.Span(
-                first: segment.first,
-                last: segment.last,
-                firstOffset: segment.before.nextOffset
-            )
-        }
+        let spans = segments.map(\.span)
         view.withLock { view in
             view.start = state.start
             view.written = written
@@ -313,12 +309,7 @@ final class GroupStore: @unchecked Sendable {
         }
         staleSnapshots = []
         for segment in segments where condemned.untrimmed.contains(segment.first) {
-            let span = GroupView.Span(
-                first: segment.first,
-                last: segment.last,
-                firstOffset: segment.before.nextOffset
-            )
-            try Segment.trim(span, in: directory, group: state.identity.group, files)
+            try Segment.trim(segment.span, in: directory, group: state.identity.group, files)
         }
         condemned = ([], [])
     }

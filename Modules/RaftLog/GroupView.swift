@@ -9,6 +9,8 @@ struct GroupView: Sendable {
         var last: LogIndex
         /// The base offset of the first entry.
         var firstOffset: Offset
+        /// Distinguishes the segment from an earlier one of the same name.
+        var id: UInt64 = 0
     }
 
     var identity: GroupIdentity

@@ -12,6 +12,8 @@ import Synchronization
 public final class LogDirectory: Sendable {
     /// The directory's identity, drawn when it was empty.
     public let directoryID: DirectoryID
+    /// The cluster that the directory belonged to when it was opened; nil while it had none.
+    public let cluster: ClusterID?
     /// What was wrong with the write-ahead log at the start; nil when it was sound.
     ///
     /// When it was not, every group that was found is suspect.
@@ -33,6 +35,7 @@ public final class LogDirectory: Sendable {
         damage: String?
     ) {
         directoryID = directory.id
+        cluster = directory.cluster
         self.path = path
         self.lock = lock
         self.writer = writer

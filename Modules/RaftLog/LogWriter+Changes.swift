@@ -90,9 +90,8 @@ extension LogWriter {
     func bury(_ store: GroupStore) {
         let identity = store.state.identity
         dying[identity.group] = nil
-        waiting[ObjectIdentifier(store)] = nil
+        waiting.removeAll { $0 === store }
         segments.forget(directory: store.directory)
-        cache.forget(directory: store.directory)
         guard store.hasDirectory else { return }
         tombstones.append(identity)
         let grave = "\(root)/partitions/deleted-\(identity.group)-\(nextFrame)"

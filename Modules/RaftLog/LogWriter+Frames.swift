@@ -21,6 +21,7 @@ extension LogWriter {
             return true
         }
         if !frame.isEmpty {
+            addLazy(left: Int(file.bytes - position) - WALFormat.blockBytes)
             let parts = frame.finish(
                 file: file.sequence,
                 frame: nextFrame,
@@ -124,12 +125,17 @@ extension LogWriter {
     private func fill(_ write: GroupWrite, _ left: Int) throws(DiskError) -> Bool {
         // A write of a group that was deleted meanwhile has nowhere to go and nobody to miss it.
         guard let store = dying[write.group] ?? store(of: write.group) else { return true }
+        if cursor.entry < 0, isLazy(write, store) {
+            let records = write.hardState.map { [WALRecord.hardState($0)] } ?? []
+            lazy.append(FramedPart(store: store, records: records, entries: [], before: nil))
+            return true
+        }
         let limit = min(left, WALFormat.padded(options.frameBytesMax))
         var part = FramedPart(store: store, records: [], entries: [], before: write.before)
         if cursor.entry < 0 {
             if let hardState = write.hardState { part.records.append(.hardState(hardState)) }
             part.records.append(contentsOf: write.controls)
-            let bytes = part.records.reduce(0) { $0 + $1.encoded(for: write.group).count }
+            let bytes = part.records.reduce(0) { $0 + FrameBuilder.bytes(of: $1) }
             guard bytes == 0 || frame.bytes(adding: bytes) <= limit else { return false }
             if let install = write.install { try save(install, of: store) }
             for record in part.records { frame.add(record, group: write.group) }
@@ -149,6 +155,24 @@ extension LogWriter {
         return cursor.entry == write.entries.count
     }
 
+    /// Whether a write only moves the commit index, which consensus finds again by itself.
+    ///
+    /// It costs no sync: it goes along with the next frame, and counts at once.
+    private func isLazy(_ write: GroupWrite, _ store: GroupStore) -> Bool {
+        guard write.entries.isEmpty, write.controls.isEmpty else { return false }
+        guard let next = write.hardState else { return true }
+        return next.term == store.state.hardState.term && next.vote == store.state.hardState.vote
+    }
+
+    private func addLazy(left: Int) {
+        for part in lazy {
+            for record in part.records
+            where frame.bytes(adding: FrameBuilder.bytes(of: record)) <= left {
+                frame.add(record, group: part.store.state.identity.group)
+            }
+        }
+    }
+
     /// The frame is durable: its changes count, and those who wait are told.
     private func applyFrame() {
         for part in framed {
@@ -161,9 +185,14 @@ extension LogWriter {
                 part.store.append(entry, before: part.before)
                 waitingBytes += FrameBuilder.bytes(of: entry)
             }
-            waiting[ObjectIdentifier(part.store)] = part.store
+            if !part.store.isWaiting { waiting.append(part.store) }
+            part.store.isWaiting = true
         }
         framed.removeAll(keepingCapacity: true)
+        for part in lazy {
+            for record in part.records { part.store.apply(record) }
+        }
+        lazy.removeAll(keepingCapacity: true)
         backlog.removeFirst(cursor.item)
         cursor.item = 0
         let done = finished

@@ -77,9 +77,11 @@ final class LogWriter: @unchecked Sendable {
     var cursor = Cursor()
     /// What the frame that is being built consists of, and who waits for it.
     var framed: [FramedPart] = []
+    /// Changes that need no sync of their own: commit indexes.
+    var lazy: [FramedPart] = []
     var finished: [Completion] = []
     /// Groups with entries that are not in segments yet, and about how many bytes these are.
-    var waiting: [ObjectIdentifier: GroupStore] = [:]
+    var waiting: [GroupStore] = []
     var waitingBytes = 0
     /// Deleted groups whose tombstone is not durable yet.
     var dying: [RaftGroupID: GroupStore] = [:]
@@ -198,6 +200,7 @@ final class LogWriter: @unchecked Sendable {
         if let closing { all.append(closing) }
         finished = []
         framed = []
+        lazy = []
         backlog = []
         closing = nil
         cursor = Cursor()
@@ -212,8 +215,9 @@ final class LogWriter: @unchecked Sendable {
     /// Writes what is durable into segments, through the page cache.
     func flushSegments() throws(DiskError) {
         guard !waiting.isEmpty else { return }
-        for store in waiting.values.sorted(by: { $0.directory < $1.directory }) {
-            try store.flush(segments)
+        for store in waiting {
+            store.isWaiting = false
+            if dying[store.state.identity.group] !== store { try store.flush(segments) }
         }
         waiting.removeAll(keepingCapacity: true)
         waitingBytes = 0

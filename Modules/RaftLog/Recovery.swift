@@ -28,7 +28,6 @@ struct Recovery {
     let options: RaftLogOptions
     let progress: (String) -> Void
     private let writer: SegmentWriter
-    private let cache: FileCache
 
     init(
         root: String,
@@ -48,7 +47,6 @@ struct Recovery {
             files: files,
             options: options
         )
-        cache = FileCache(files: files, countMax: options.openFilesMax)
     }
 
     func run() throws(RaftLogError) -> RecoveredState {
@@ -231,6 +229,8 @@ struct Recovery {
         var written = state.start
         for (number, first) in firsts.enumerated() {
             let next = number + 1 < firsts.count ? firsts[number + 1] : trusted + 1
+            // What lies wholly before the log's beginning is a stranger now.
+            guard next - 1 > state.start.index else { continue }
             let (segment, last) = try segment(first, last: next - 1, state.identity, path)
             segments.append(segment)
             written = LogPoint(after: last)
@@ -262,12 +262,12 @@ struct Recovery {
         _ path: String
     ) throws(RaftLogError) -> (Segment, EntryRow) {
         let rowsPath = SegmentPath.of(path, first, "entries")
-        let cache = cache
+        let files = files
         guard files.kind(of: rowsPath) == .file else {
             throw .damaged(path: rowsPath, reason: "the file is missing")
         }
         let bytes = try reading { () throws(DiskError) in
-            try cache.file(rowsPath).read(SegmentHeader.bytes, at: 0)
+            try files.open(rowsPath, .read).read(SegmentHeader.bytes, at: 0)
         }
         let header = try SegmentHeader(
             reading: bytes,
@@ -277,15 +277,20 @@ struct Recovery {
         guard header.group == identity.group, header.topic == identity.topicID,
             header.partition == identity.partition, header.before.index + 1 == first
         else { throw .damaged(path: rowsPath, reason: "the header is another segment's") }
+        let span = GroupView.Span(
+            first: first,
+            last: last,
+            firstOffset: header.before.nextOffset
+        )
         let reader = SegmentReader(
             view: GroupView(
                 identity: identity,
                 directory: path,
                 start: header.before,
-                spans: [.init(first: first, last: last, firstOffset: header.before.nextOffset)],
+                spans: [span],
                 written: header.before
             ),
-            files: cache
+            files: FileCache(files: files, countMax: 4)
         )
         let row = try reader.row(at: last)
         var (logEnd, index) = (row.logEnd, row.index)

@@ -1,6 +1,7 @@
 import Disk
 import Model
 import Raft
+import Synchronization
 
 /// A segment while it is written to: its open files and how far they are filled and reserved.
 ///
@@ -10,12 +11,18 @@ final class Segment {
     let before: LogPoint
     /// The last entry; `first - 1` when there is none.
     var last: LogIndex
+    /// Distinguishes this segment from an earlier one of the same name.
+    let id: UInt64
+    /// Whether it holds bytes that no sync has made durable.
+    var isDirty = false
     private let directory: String
     private(set) var logBytes: UInt64
     private var sideBytes: UInt64
     private var log: Reserved?
     private var rows: Reserved?
     private var side: Reserved?
+
+    private static let ids = Atomic<UInt64>(0)
 
     /// A file and how much of it is reserved.
     private struct Reserved {
@@ -31,6 +38,7 @@ final class Segment {
         logBytes: UInt64,
         sideBytes: UInt64
     ) {
+        id = Self.ids.add(1, ordering: .relaxed).newValue
         self.before = before
         self.last = last
         self.directory = directory
@@ -66,6 +74,11 @@ final class Segment {
 
     /// The first entry.
     var first: LogIndex { before.index + 1 }
+
+    /// What readers need to know of it.
+    var span: GroupView.Span {
+        GroupView.Span(first: first, last: last, firstOffset: before.nextOffset, id: id)
+    }
 
     /// The files that were written to and not given up since.
     var openFiles: [any OpenFile] { [log?.file, rows?.file, side?.file].compactMap { $0 } }

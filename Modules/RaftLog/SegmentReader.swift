@@ -13,8 +13,21 @@ struct SegmentReader {
     /// How many rows are read at once.
     private static let rowsAtOnce = 512
 
-    private func path(_ span: GroupView.Span, _ ending: String) -> String {
-        SegmentPath.of(view.directory, span.first, ending)
+    /// One file of a segment.
+    private struct Source {
+        var path: String
+        var key: FileCache.Key
+        var files: FileCache
+
+        func open() throws(DiskError) -> any OpenFile { try files.file(path, key) }
+    }
+
+    private func source(_ span: GroupView.Span, _ ending: String) -> Source {
+        Source(
+            path: SegmentPath.of(view.directory, span.first, ending),
+            key: FileCache.Key(segment: span.id, ending: ending),
+            files: files
+        )
     }
 
     private func damaged(_ path: String, _ reason: String) -> RaftLogError {
@@ -29,9 +42,10 @@ struct SegmentReader {
     ) throws(RaftLogError) -> [EntryRow] {
         guard index >= span.first, index <= span.last else { return [] }
         let count = min(count, Int(clamping: span.last - index + 1))
-        let path = path(span, "entries")
+        let source = source(span, "entries")
+        let path = source.path
         let bytes = try reading { () throws(DiskError) in
-            try files.file(path).read(
+            try source.open().read(
                 count * EntryRow.diskBytes,
                 at: SegmentPath.rowPosition(index, first: span.first)
             )
@@ -67,9 +81,10 @@ struct SegmentReader {
         in span: GroupView.Span
     ) throws(RaftLogError) -> Payload {
         guard row.length > 0 else { return .empty }
-        let path = path(span, row.flags.contains(.side) ? "side" : "log")
+        let source = source(span, row.flags.contains(.side) ? "side" : "log")
+        let path = source.path
         var buffer = ByteBufferAllocator().buffer(capacity: Int(row.length))
-        try read(path, Int(row.length), at: row.position, into: &buffer)
+        try read(source, row.length, at: row.position, into: &buffer)
         let crc = buffer.withUnsafeReadableBytes { Checksum.crc($0) }
         guard crc == row.payloadCRC else {
             throw damaged(path, "the payload of entry \(row.index) is wrong")
@@ -90,7 +105,7 @@ struct SegmentReader {
     }
 
     private func read(
-        _ path: String,
+        _ source: Source,
         _ count: Int,
         at position: UInt64,
         into buffer: inout ByteBuffer
@@ -100,12 +115,12 @@ struct SegmentReader {
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { target in
             do throws(DiskError) {
                 let part = UnsafeMutableRawBufferPointer(rebasing: target[..<count])
-                filled = try files.file(path).read(into: part, at: position)
+                filled = try source.open().read(into: part, at: position)
             } catch { failure = error }
             return filled
         }
         if let failure { throw .disk(failure) }
-        guard filled == count else { throw damaged(path, "ends early") }
+        guard filled == count else { throw damaged(source.path, "ends early") }
     }
 
     /// Entries from `from` on, below `to`, as many as fit into `maxBytes`, at least one.
@@ -177,9 +192,9 @@ struct SegmentReader {
         }
         guard !chosen.isEmpty else { return ByteBuffer() }
         var buffer = ByteBufferAllocator().buffer(capacity: Int(end - first.position))
-        let path = path(span, "log")
-        try read(path, Int(end - first.position), at: first.position, into: &buffer)
-        try verify(buffer, chosen, from: first.position, path)
+        let source = source(span, "log")
+        try read(source, Int(end - first.position), at: first.position, into: &buffer)
+        try verify(buffer, chosen, from: first.position, source.path)
         return buffer
     }
 
@@ -217,14 +232,13 @@ struct SegmentReader {
             }
             let count = min(Self.rowsAtOnce, Int(clamping: to - index + 1))
             let rows = try rows(from: index, count: count, in: span)
-            var window = ReadWindow(path: path(span, "log"))
+            var window = ReadWindow(source: source(span, "log"))
             for row in rows {
                 if row.isBatch, headersOnly {
                     let bytes = try window.read(
                         BatchPayload.bytesMin,
                         at: row.position,
-                        ahead: Int(row.length) < ReadWindow.bytesMax / 16,
-                        files
+                        ahead: row.length < ReadWindow.bytesMax / 16
                     )
                     body(row, bytes)
                 } else {
@@ -249,36 +263,36 @@ struct SegmentReader {
         }
         return nil
     }
-}
 
-/// A stretch of a file that was read ahead, so that small reads in order cost few calls.
-private struct ReadWindow {
-    static let bytesMax = 1 << 18
-    let path: String
-    private var bytes: [UInt8] = []
-    private var start: UInt64 = 0
+    /// A stretch of a file that was read ahead, so that small reads in order cost few calls.
+    private struct ReadWindow {
+        static let bytesMax = 1 << 18
+        let source: Source
+        private var bytes: [UInt8] = []
+        private var start: UInt64 = 0
 
-    init(path: String) { self.path = path }
+        init(source: Source) { self.source = source }
 
-    mutating func read(
-        _ count: Int,
-        at position: UInt64,
-        ahead: Bool,
-        _ files: FileCache
-    ) throws(RaftLogError) -> [UInt8] {
-        let isInside = position >= start && position - start + UInt64(count) <= UInt64(bytes.count)
-        if !isInside {
-            let path = path
-            let wanted = ahead ? Self.bytesMax : count
-            bytes = try reading { () throws(DiskError) in
-                try files.file(path).read(wanted, at: position)
+        mutating func read(
+            _ count: Int,
+            at position: UInt64,
+            ahead: Bool
+        ) throws(RaftLogError) -> [UInt8] {
+            let isInside =
+                position >= start && position - start + UInt64(count) <= UInt64(bytes.count)
+            if !isInside {
+                let source = source
+                let wanted = ahead ? Self.bytesMax : count
+                bytes = try reading { () throws(DiskError) in
+                    try source.open().read(wanted, at: position)
+                }
+                start = position
+                guard bytes.count >= count else {
+                    throw .damaged(path: source.path, reason: "ends early")
+                }
             }
-            start = position
-            guard bytes.count >= count else {
-                throw .damaged(path: path, reason: "ends early")
-            }
+            let place = Int(position - start)
+            return Array(bytes[place..<place + count])
         }
-        let place = Int(position - start)
-        return Array(bytes[place..<place + count])
     }
 }

@@ -9,7 +9,7 @@ final class SegmentWriter {
     let segmentBytesMax: UInt64
     var cluster: ClusterID
     private let partitions: String
-    private var dirtySegments: [ObjectIdentifier: Segment] = [:]
+    private var dirtySegments: [Segment] = []
     private var dirtyDirectories: Set<String> = []
 
     init(root: String, cluster: ClusterID, files: any FileStore, options: RaftLogOptions) {
@@ -40,7 +40,10 @@ final class SegmentWriter {
         dirtyDirectories.insert(partitions)
     }
 
-    func markDirty(_ segment: Segment) { dirtySegments[ObjectIdentifier(segment)] = segment }
+    func markDirty(_ segment: Segment) {
+        if !segment.isDirty { dirtySegments.append(segment) }
+        segment.isDirty = true
+    }
 
     func markNewFiles(in directory: String) { dirtyDirectories.insert(directory) }
 
@@ -51,7 +54,8 @@ final class SegmentWriter {
     /// the checkpoint holds them.
     func takeDirty() -> (files: [any OpenFile], directories: [String]) {
         var files: [any OpenFile] = []
-        for segment in dirtySegments.values {
+        for segment in dirtySegments {
+            segment.isDirty = false
             files.append(contentsOf: segment.openFiles)
             segment.closeFiles()
         }

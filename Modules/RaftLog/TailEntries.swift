@@ -68,6 +68,12 @@ struct TailEntries {
         while first < keep, head < entries.count, dropped < bytes || first < firstPayload {
             dropped += dropFirst()
         }
+        // The last applied entry's row stays: it says where the next one's records begin.
+        if dropped < bytes, first == keep, firstPayload == first, head < entries.count {
+            dropped += entries[head].payload.count
+            entries[head].payload = .empty
+            firstPayload += 1
+        }
         compact()
         payloadBytes -= dropped
         return dropped

@@ -3,7 +3,8 @@
 /// - Shape: uncompressed unless `build` is given compressed records; base offset 0 and epoch -1
 ///   until a leader stamps them.
 public struct RecordBatchBuilder {
-    private var records: [UInt8] = []
+    /// Room for the header, then the records, so that building an uncompressed batch moves nothing.
+    private var bytes: [UInt8]
     private var count: Int32 = 0
     private var baseTimestamp: Int64?
     private var maxTimestamp: Int64 = -1
@@ -13,13 +14,17 @@ public struct RecordBatchBuilder {
     /// Flags to set; the codec's bits are set by `build`.
     public var attributes: RecordBatchHeader.Attributes = []
 
-    /// An empty batch.
-    public init() {}
+    /// An empty batch, with memory for `capacity` bytes.
+    public init(capacity: Int = 256) {
+        bytes = []
+        bytes.reserveCapacity(max(capacity, RecordBatchHeader.size))
+        bytes.append(contentsOf: repeatElement(0, count: RecordBatchHeader.size))
+    }
 
     /// How many records were added.
     public var recordCount: Int { Int(count) }
     /// The size of the batch if it was built now, uncompressed.
-    public var size: Int { RecordBatchHeader.size + records.count }
+    public var size: Int { bytes.count }
 
     /// Adds a record with a timestamp in milliseconds since 1970.
     public mutating func append(
@@ -31,41 +36,57 @@ public struct RecordBatchBuilder {
         let base = baseTimestamp ?? timestamp
         baseTimestamp = base
         maxTimestamp = max(maxTimestamp, timestamp)
-        var body: [UInt8] = [0]
-        body.reserveCapacity(32 + (key?.count ?? 0) + (value?.count ?? 0))
-        Varint.append(timestamp &- base, to: &body)
-        Varint.append(Int64(count), to: &body)
-        Self.append(key, to: &body)
-        Self.append(value, to: &body)
-        Varint.append(Int64(headers.count), to: &body)
+        let delta = timestamp &- base
+        var size = 1 + Varint.size(delta) + Varint.size(Int64(count))
+        size += Self.size(key) + Self.size(value) + Varint.size(Int64(headers.count))
+        for header in headers { size += Self.size(header.key) + Self.size(header.value) }
+        Varint.append(Int64(size), to: &bytes)
+        let start = bytes.count
+        bytes.append(0)
+        Varint.append(delta, to: &bytes)
+        Varint.append(Int64(count), to: &bytes)
+        append(key)
+        append(value)
+        Varint.append(Int64(headers.count), to: &bytes)
         for header in headers {
-            Self.append(header.key, to: &body)
-            Self.append(header.value, to: &body)
+            append(header.key)
+            append(header.value)
         }
-        Varint.append(Int64(body.count), to: &records)
-        records.append(contentsOf: body)
+        precondition(bytes.count - start == size, "a record of \(bytes.count - start), not \(size)")
         count += 1
     }
 
-    private static func append(_ bytes: [UInt8]?, to body: inout [UInt8]) {
-        guard let bytes else { return Varint.append(-1, to: &body) }
-        Varint.append(Int64(bytes.count), to: &body)
-        body.append(contentsOf: bytes)
+    private static func size(_ content: [UInt8]?) -> Int {
+        guard let content else { return 1 }
+        return Varint.size(Int64(content.count)) + content.count
     }
+
+    private mutating func append(_ content: [UInt8]?) {
+        guard let content else { return Varint.append(-1, to: &bytes) }
+        Varint.append(Int64(content.count), to: &bytes)
+        bytes.append(contentsOf: content)
+    }
+
+    /// The batch's bytes, uncompressed.
+    ///
+    /// - Invariant: at least one record was added.
+    public func build() -> [UInt8] { sealed(bytes, codec: 0) }
 
     /// The batch's bytes; `compress` turns the records into the codec's bytes.
     ///
     /// - Invariant: at least one record was added.
-    public func build(
-        codec: Int = 0,
-        compress: ([UInt8]) -> [UInt8] = { $0 }
-    ) -> [UInt8] {
+    public func build<Failure: Error>(
+        codec: Int,
+        compress: ([UInt8]) throws(Failure) -> [UInt8]
+    ) throws(Failure) -> [UInt8] {
+        let records = try compress(Array(bytes[RecordBatchHeader.size...]))
+        return sealed(Array(bytes[..<RecordBatchHeader.size]) + records, codec: codec)
+    }
+
+    private func sealed(_ bytes: [UInt8], codec: Int) -> [UInt8] {
         precondition(count > 0, "a batch without records")
-        let body = compress(records)
-        let size = RecordBatchHeader.size + body.count
-        var batch = [UInt8](repeating: 0, count: RecordBatchHeader.size)
-        batch.reserveCapacity(size)
-        batch.store(Int32(size - RecordBatchHeader.lengthPrefix), at: 8)
+        var batch = bytes
+        batch.store(Int32(batch.count - RecordBatchHeader.lengthPrefix), at: 8)
         batch.store(Int32(-1), at: 12)
         batch.store(Int8(2), at: 16)
         batch.store(attributes.rawValue & ~7 | Int16(codec), at: 21)
@@ -76,11 +97,7 @@ public struct RecordBatchBuilder {
         batch.store(producer?.epoch ?? -1, at: 51)
         batch.store(producer?.baseSequence ?? -1, at: 53)
         batch.store(count, at: 57)
-        batch.append(contentsOf: body)
-        let checksum = batch.withUnsafeBytes {
-            crc32c(UnsafeRawBufferPointer(rebasing: $0[21...]))
-        }
-        batch.store(checksum, at: 17)
+        batch.storeChecksum()
         return batch
     }
 
@@ -92,7 +109,29 @@ public struct RecordBatchBuilder {
     }
 }
 
+extension RecordBatchHeader {
+    /// Gives a whole batch another producer and sequence, and the checksum that goes with them.
+    ///
+    /// - Invariant: `batch` was built by `RecordBatchBuilder`.
+    public static func restamp(
+        _ batch: inout [UInt8],
+        producer: (id: Int64, epoch: Int16, baseSequence: Int32)
+    ) {
+        precondition(batch.count > size, "a batch of \(batch.count) bytes")
+        batch.store(producer.id, at: 43)
+        batch.store(producer.epoch, at: 51)
+        batch.store(producer.baseSequence, at: 53)
+        batch.storeChecksum()
+    }
+}
+
 extension [UInt8] {
+    /// Computes the checksum of a whole batch and stores it.
+    fileprivate mutating func storeChecksum() {
+        let checksum = withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[21...])) }
+        store(checksum, at: 17)
+    }
+
     /// Overwrites bytes by a big-endian integer.
     fileprivate mutating func store<T: FixedWidthInteger>(_ value: T, at position: Int) {
         withUnsafeMutableBytes {

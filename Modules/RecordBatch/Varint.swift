@@ -10,6 +10,12 @@ public enum Varint {
         bytes.append(UInt8(rest))
     }
 
+    /// How many bytes a value takes.
+    public static func size(_ value: Int64) -> Int {
+        let zigzag = UInt64(bitPattern: value << 1 ^ value >> 63)
+        return (64 - (zigzag | 1).leadingZeroBitCount + 6) / 7
+    }
+
     /// Reads a value and moves the position behind it; nil when it is cut off or too long.
     public static func read(_ bytes: UnsafeRawBufferPointer, at position: inout Int) -> Int64? {
         var result: UInt64 = 0

@@ -1,0 +1,172 @@
+import KafkaProtocol
+import Metadata
+import Model
+import NIOCore
+import RaftHost
+import RaftLog
+
+/// Metadata: brokers, topics, partitions and their leaders, from this broker's own copy.
+enum MetadataHandler {
+    /// How long a request waits for a topic that it has created.
+    private static let creationWait = TimeAmount.seconds(2)
+
+    static func handle(
+        _ broker: Broker,
+        _ request: KafkaRequest,
+        _ reader: inout KafkaReader
+    ) throws(KafkaCodecError) {
+        let body = try MetadataRequest(reading: &reader, version: request.version)
+        let missing = toCreate(body, broker, request.version)
+        guard !missing.isEmpty else { return answer(broker, request, body) }
+        for name in missing { broker.autoCreate(name) }
+        broker.metadata.wait(
+            for: { missing.allSatisfy { broker.hasLeaders($0) } },
+            atMost: creationWait
+        ) { answer(broker, request, body) }
+    }
+
+    /// The topics that the request names, that do not exist and that it may create.
+    private static func toCreate(
+        _ body: MetadataRequest,
+        _ broker: Broker,
+        _ version: Int16
+    ) -> [String] {
+        guard broker.options.autoCreateTopics, version < 4 || body.allowAutoTopicCreation,
+            broker.metadata.version > 0
+        else { return [] }
+        return (body.topics ?? []).compactMap { topic in
+            guard let name = topic.name, let valid = TopicName(name), !valid.isInternal,
+                broker.metadata.topic(named: name) == nil
+            else { return nil }
+            return name
+        }
+    }
+
+    private static func answer(_ broker: Broker, _ request: KafkaRequest, _ body: MetadataRequest) {
+        var response = MetadataResponse()
+        response.brokers = broker.metadata.onlineBrokers.map { info in
+            var answer = MetadataResponse.MetadataResponseBroker()
+            answer.nodeId = info.id.rawValue
+            answer.host = info.clientHost
+            answer.port = info.clientPort
+            answer.rack = info.rack
+            return answer
+        }
+        response.clusterId = broker.clusterID?.description
+        response.controllerId = broker.metadata.kafkaControllerID?.rawValue ?? -1
+        response.topics = topics(broker, request.version, body)
+        request.answer { response.write(to: &$0, version: request.version) }
+    }
+
+    private static func topics(
+        _ broker: Broker,
+        _ version: Int16,
+        _ body: MetadataRequest
+    ) -> [MetadataResponse.MetadataResponseTopic] {
+        let wanted = body.topics
+        // Version 0 has no null: an empty list means all topics there.
+        guard let wanted, version > 0 || !wanted.isEmpty else {
+            return broker.metadata.topics.map { describe($0, broker) }
+        }
+        return wanted.map { topic in
+            if let name = topic.name {
+                if let info = broker.metadata.topic(named: name) { return describe(info, broker) }
+                return unknown(
+                    name, TopicName(name) == nil
+                        ? .invalidTopicException : .unknownTopicOrPartition)
+            }
+            let id = TopicID(topic.topicId)
+            if let info = broker.metadata.topic(id) { return describe(info, broker) }
+            var answer = unknown("", .unknownTopicID)
+            answer.topicId = topic.topicId
+            return answer
+        }
+    }
+
+    private static func unknown(
+        _ name: String,
+        _ error: KafkaError
+    ) -> MetadataResponse.MetadataResponseTopic {
+        var answer = MetadataResponse.MetadataResponseTopic()
+        answer.errorCode = error.rawValue
+        answer.name = name
+        return answer
+    }
+
+    private static func describe(
+        _ topic: TopicInfo,
+        _ broker: Broker
+    ) -> MetadataResponse.MetadataResponseTopic {
+        var answer = MetadataResponse.MetadataResponseTopic()
+        answer.name = topic.name.text
+        answer.topicId = topic.topicID.id
+        answer.isInternal = topic.name.isInternal
+        answer.partitions = topic.partitions.map { describe($0, broker) }
+        return answer
+    }
+
+    private static func describe(
+        _ partition: PartitionInfo,
+        _ broker: Broker
+    ) -> MetadataResponse.MetadataResponseTopic.MetadataResponsePartition {
+        let replicas = partition.replicas.map(\.node)
+        let leader = broker.leader(of: partition.group)
+        let online = replicas.filter { broker.metadata.isOnline($0.broker) }
+        var answer = MetadataResponse.MetadataResponseTopic.MetadataResponsePartition()
+        answer.partitionIndex = partition.partition.rawValue
+        if let leader, broker.metadata.isOnline(leader.node.broker) {
+            answer.leaderId = leader.node.broker.rawValue
+            answer.leaderEpoch = leader.term.leaderEpoch
+        } else {
+            answer.errorCode = KafkaError.leaderNotAvailable.rawValue
+            answer.leaderId = -1
+        }
+        answer.replicaNodes = replicas.map(\.broker.rawValue)
+        let inSync = broker.table.partition(of: partition.group)?.inSyncNodesIfLeader ?? online
+        answer.isrNodes = inSync.map(\.broker.rawValue)
+        answer.offlineReplicas = replicas.filter { !online.contains($0) }.map(\.broker.rawValue)
+        return answer
+    }
+}
+
+// MARK: Leaders
+
+extension Broker {
+    /// The leader of a group: as its own replica sees it where that is newer, or as reported.
+    func leader(of group: RaftGroupID) -> (node: NodeID, term: Term)? {
+        let reported = metadata.leader(of: group)
+        guard let own = table.partition(of: group)?.leadership, own.leader != .none,
+            own.term >= reported?.term ?? 0
+        else { return reported }
+        // A leader that nobody confirmed yet may lead a term that nobody joins.
+        guard !own.isLeader || own.isConfirmed else { return reported }
+        return (own.leader, own.term)
+    }
+
+    /// The replica that leads a partition, if known.
+    func leader(of topic: String, _ partition: Int32) -> NodeID? {
+        guard let info = metadata.partition(topic, partition) else { return nil }
+        return leader(of: info.group)?.node
+    }
+
+    /// Whether every partition of a topic has a leader.
+    func hasLeaders(_ topic: String) -> Bool {
+        guard let info = metadata.topic(named: topic), !info.partitions.isEmpty else {
+            return false
+        }
+        return info.partitions.allSatisfy { leader(of: $0.group) != nil }
+    }
+}
+
+extension Partition {
+    /// The replicas that keep up, as a leader sees them; this one included.
+    var inSyncNodes: [NodeID] {
+        guard let replica else { return [] }
+        return replica.members.filter { node in
+            node == identity.node || replica.progress(of: node)?.isActive == true
+        }
+    }
+
+    /// The same, or nil on a replica that does not lead and cannot know.
+    var inSyncNodesIfLeader: [NodeID]? { leadership.isLeader ? inSyncNodes : nil }
+}

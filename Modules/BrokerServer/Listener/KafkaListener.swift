@@ -1,0 +1,44 @@
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+
+/// The listener for Kafka clients: accepts, counts and sets up their connections.
+public enum KafkaListener {
+    /// Binds to an address and serves clients until the returned channel is closed.
+    ///
+    /// - Thread: `broker`'s event loop serves the listener and every connection of it.
+    public static func bind(
+        _ address: Address,
+        broker: Broker
+    ) -> EventLoopFuture<any Channel> {
+        bootstrap(broker).bind(host: address.host, port: address.port)
+    }
+
+    /// Serves clients on a socket that was passed in, bound and listening.
+    static func adopt(_ socket: NIOBSDSocket.Handle, broker: Broker) -> EventLoopFuture<any Channel>
+    {
+        bootstrap(broker).withBoundSocket(socket)
+    }
+
+    private static func bootstrap(_ broker: Broker) -> ServerBootstrap {
+        let bound = NIOLoopBound(broker, eventLoop: broker.eventLoop)
+        return ServerBootstrap(group: broker.eventLoop)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 4)
+            .childChannelOption(
+                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 256 << 10)
+            )
+            .childChannelOption(
+                .writeBufferWaterMark,
+                value: ChannelOptions.Types.WriteBufferWaterMark(low: 1 << 20, high: 8 << 20)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try bound.value.accept(channel)
+                }
+            }
+    }
+}

@@ -1,0 +1,237 @@
+import Disk
+import Logging
+import Model
+import NIOCore
+import NIOEmbedded
+import Raft
+import RaftHost
+import RaftLog
+import RecordBatch
+
+/// Several managers in one thread: simulated time, disks in memory, and a network of queues.
+final class HostCluster {
+    /// One daemon.
+    final class Host {
+        let owner: Int32
+        let files: MemoryFiles
+        let writer = ManualExecutor()
+        let reader = ManualExecutor()
+        var manager: RaftManager?
+        var machines: [RaftGroupID: RecordingStateMachine] = [:]
+        var failure: (any Error)?
+
+        init(owner: Int32) {
+            self.owner = owner
+            files = MemoryFiles()
+            try? files.makeDirectory("/data")
+        }
+    }
+
+    /// Carries messages to the other hosts when `deliver` says so.
+    final class Network: RaftSender {
+        unowned let cluster: HostCluster
+        let owner: Int32
+
+        init(cluster: HostCluster, owner: Int32) {
+            self.cluster = cluster
+            self.owner = owner
+        }
+
+        func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
+            cluster.queue.append(
+                (owner, ReceivedMessage(group: group, message: message, chain: chain))
+            )
+        }
+
+        func flush() {}
+    }
+
+    let loop = EmbeddedEventLoop()
+    let hosts: [Host]
+    /// Pairs of owners between which nothing is delivered.
+    var cut: Set<[Int32]> = []
+    fileprivate var queue: [(from: Int32, ReceivedMessage)] = []
+    private var networks: [Network] = []
+
+    init(hosts count: Int32 = 3) {
+        hosts = (1...count).map { Host(owner: $0) }
+    }
+
+    func start(_ host: Host) throws {
+        var random = TestRandom(state: UInt64(host.owner) &* 7919)
+        let (directory, logs) = try LogDirectory.open(
+            path: "/data",
+            files: host.files,
+            writer: host.writer,
+            reader: host.reader,
+            options: Self.options,
+            cluster: nil,
+            random: &random
+        )
+        let manager = RaftManager(
+            eventLoop: loop,
+            directory: directory,
+            random: random,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        let network = Network(cluster: self, owner: host.owner)
+        networks.append(network)
+        manager.connect(to: network)
+        manager.storageFailed = { [unowned host] in host.failure = $0 }
+        manager.startTicking()
+        host.manager = manager
+        host.machines = [:]
+        for log in logs {
+            let machine = RecordingStateMachine()
+            host.machines[log.identity.group] = machine
+            try manager.recover(log, stateMachine: machine)
+        }
+    }
+
+    static let options: RaftLogOptions = {
+        var options = RaftLogOptions()
+        options.walFileBytes = 1 << 20
+        options.walFilesMax = 2
+        return options
+    }()
+
+    /// Starts all hosts and one group on each of them.
+    func startGroup(_ group: RaftGroupID = 1001) throws {
+        let members = hosts.map {
+            GroupIdentity.Member(node: NodeID(owner: $0.owner, incarnation: 1), address: "h\($0.owner):1")
+        }
+        for host in hosts {
+            if host.manager == nil { try start(host) }
+            let machine = RecordingStateMachine()
+            host.machines[group] = machine
+            host.manager?.startRaftGroup(
+                GroupIdentity(
+                    group: group,
+                    topicID: TopicID(UniqueID(high: 1, low: group.rawValue)),
+                    topicName: "test",
+                    partition: 0,
+                    node: NodeID(owner: host.owner, incarnation: 1),
+                    members: members
+                ),
+                stateMachine: machine,
+                join: false
+            ) { result in
+                if case .failure(let error) = result { host.failure = error }
+            }
+        }
+        settle()
+    }
+
+    /// Ends a host's process: what was not written to its disk is lost, as are its messages.
+    func kill(_ host: Host, _ loss: MemoryFiles.Loss = .nothing) {
+        host.manager?.shutdown()
+        host.manager = nil
+        host.writer.dropAll()
+        host.reader.dropAll()
+        host.files.restart(after: loss)
+        queue.removeAll { $0.from == host.owner }
+    }
+
+    /// Runs until nothing happens any more without time going by.
+    func settle() {
+        var isBusy = true
+        while isBusy {
+            isBusy = false
+            loop.run()
+            for host in hosts {
+                while host.writer.runOne() { isBusy = true }
+                while host.reader.runOne() { isBusy = true }
+            }
+            let messages = queue
+            queue = []
+            for (from, received) in messages {
+                let to = received.message.to.owner
+                guard !cut.contains([from, to]), let host = hosts.first(where: { $0.owner == to })
+                else { continue }
+                host.manager?.receive([received])
+                isBusy = true
+            }
+        }
+    }
+
+    /// Lets time go by, tick by tick, until `condition` holds; false if it never does.
+    func run(ticks: Int = 100, until condition: () -> Bool) -> Bool {
+        for _ in 0..<ticks {
+            settle()
+            if condition() { return true }
+            loop.advanceTime(by: .milliseconds(100))
+        }
+        settle()
+        return condition()
+    }
+
+    func replica(_ host: Host, _ group: RaftGroupID = 1001) -> Replica? {
+        host.manager?.replica(group)
+    }
+
+    /// The hosts whose replica leads, confirmed.
+    func leaders(_ group: RaftGroupID = 1001) -> [Host] {
+        hosts.filter { replica($0, group)?.leadership.isConfirmed == true }
+    }
+
+    func waitForLeader(_ group: RaftGroupID = 1001) -> Host? {
+        _ = run { leaders(group).count == 1 }
+        return leaders(group).first
+    }
+}
+
+/// A batch of one record.
+func batch(_ text: String) -> BatchPayload {
+    let bytes = RecordBatchBuilder.single(key: nil, value: Array(text.utf8), timestamp: 1)
+    guard let payload = BatchPayload(batch: ByteBuffer(bytes: bytes)) else {
+        preconditionFailure("not a batch")
+    }
+    return payload
+}
+
+/// Remembers everything that it is told.
+final class RecordingStateMachine: StateMachine {
+    var wantsPayloadAtRecovery: Bool { true }
+    private(set) var applied: [(index: LogIndex, offset: Offset, text: String)] = []
+    private(set) var appended: [LogIndex] = []
+    private(set) var leadership: [Leadership] = []
+
+    /// The applied texts, in order.
+    var texts: [String] { applied.map(\.text).filter { !$0.isEmpty } }
+
+    func recover(_ row: EntryRow, _ bytes: [UInt8]) { note(row, bytes) }
+
+    func appended(_ row: EntryRow, _ payload: Payload) { appended.append(row.index) }
+
+    func truncated(from index: LogIndex) { appended.removeAll { $0 >= index } }
+
+    func apply(_ row: EntryRow, _ payload: Payload) { note(row, payload.copyBytes()) }
+
+    func leadershipChanged(_ leadership: Leadership) { self.leadership.append(leadership) }
+
+    func takeSnapshot() -> [UInt8]? { nil }
+
+    func restore(_ snapshot: [UInt8], index: LogIndex) {}
+
+    private func note(_ row: EntryRow, _ bytes: [UInt8]) {
+        var text = ""
+        if bytes.count > RecordBatchHeader.size {
+            var records = RecordIterator(Array(bytes[RecordBatchHeader.size...]), count: 1)
+            text = String(decoding: records.next()?.value ?? [], as: UTF8.self)
+        }
+        applied.append((row.index, row.baseOffset, text))
+    }
+}
+
+/// A small generator, the same in every run.
+struct TestRandom: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
+    }
+}

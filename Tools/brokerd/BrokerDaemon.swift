@@ -1,0 +1,354 @@
+import BrokerServer
+import Console
+import Daemon
+import Disk
+import InterBroker
+import InterBrokerProtocol
+import Logging
+import Model
+import NIOCore
+import NIOPosix
+import RaftHost
+import RaftLog
+import RaftTransport
+import Security
+import ServiceLifecycle
+import Settings
+import Synchronization
+import Telemetry
+
+/// What runs in brokerd: the parts, and the list in which they are started and stopped.
+final class BrokerDaemon: Sendable {
+    let settings: BrokerSettings
+    let logger = Logger(label: "martlet.brokerd")
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let writer = ThreadExecutor(name: "wal")
+    let reader = ThreadExecutor(name: "reader")
+    let control = DaemonControl()
+    let progress = ProgressRegistry()
+    let session: SessionID
+    /// What exists once the data directory is recovered.
+    private let parts = Mutex<Parts?>(nil)
+    private let status = Mutex("starting")
+    private let isServing = Atomic<Bool>(false)
+
+    struct Parts: Sendable {
+        let directory: LogDirectory
+        let state: BrokerStateFile
+        let broker: NIOLoopBound<Broker>
+        let transport: NIOLoopBound<RaftTransport>
+        let link: ControllerLink
+    }
+
+    init(_ settings: BrokerSettings) {
+        self.settings = settings
+        var random = SystemRandomNumberGenerator()
+        session = SessionID(using: &random)
+    }
+
+    func run() async -> ExitStatus {
+        let console = ConsoleServer(group: group) { [self] in
+            let line = status.withLock { $0 }
+            return HealthReport(
+                isHealthy: isServing.load(ordering: .relaxed),
+                status: line,
+                fields: [("broker_id", .number(Int(settings.brokerID.rawValue)))])
+        }
+        var runner = DaemonRunner(
+            name: "brokerd",
+            services: [
+                DaemonService(
+                    "console",
+                    start: { [settings] in _ = try await console.bind(settings.listeners.http) },
+                    stop: { await console.close() }),
+                DaemonService(
+                    "log recovery",
+                    start: { try await self.recover() },
+                    stop: { await self.closeLog() }),
+                peerListener(),
+                DaemonService(
+                    "controllers",
+                    start: {},
+                    run: { await self.followControllers() }),
+                clientListener(),
+            ],
+            logger: logger)
+        runner.control = control
+        runner.progress = progress
+        runner.status = { [self] in status.withLock { $0 } }
+        return await runner.run()
+    }
+
+    /// The parts; only services below "log recovery" ask.
+    private func recovered() throws -> Parts {
+        guard let parts = parts.withLock({ $0 }) else {
+            throw DaemonFailure(status: .software, reason: "the log is not recovered yet")
+        }
+        return parts
+    }
+
+    // MARK: Log recovery
+
+    private func recover() async throws {
+        let files = RealFiles()
+        do {
+            try files.makeDirectories(settings.dataDirectory)
+        } catch {
+            throw DaemonFailure(status: .storage, reason: "\(error)")
+        }
+        let state: BrokerStateFile
+        do {
+            state = try BrokerStateFile.open(
+                directory: settings.dataDirectory,
+                broker: settings.brokerID,
+                files: files,
+                executor: writer)
+        } catch {
+            throw DaemonFailure(status: .config, reason: "\(error)")
+        }
+        let loop = group.next()
+        let (parts, logs) = try await loop.submit { [self] in
+            try open(files, state, loop)
+        }.get()
+        self.parts.withLock { $0 = parts }
+        logger.info("recovered \(logs) Raft groups from \(settings.dataDirectory)")
+    }
+
+    /// Opens the log and builds everything that lives on the event loop.
+    private func open(
+        _ files: RealFiles,
+        _ state: BrokerStateFile,
+        _ loop: any EventLoop
+    ) throws -> (Parts, Int) {
+        var random = SystemRandomNumberGenerator()
+        var options = RaftLogOptions()
+        options.walFileBytes = settings.log.walFileBytes
+        options.walFilesMax = settings.log.walFiles
+        options.tailCacheBytes = settings.log.tailCacheBytes
+        options.segmentBytesMax = settings.log.segmentBytes
+        let directory: LogDirectory
+        let logs: [GroupLog]
+        do {
+            (directory, logs) = try LogDirectory.open(
+                path: settings.dataDirectory,
+                files: files,
+                writer: writer,
+                reader: reader,
+                options: options,
+                cluster: state.clusterID,
+                random: &random,
+                progress: { [self] text in status.withLock { $0 = text } },
+                onFailure: { [control] error in
+                    control.fail(.storage, reason: "the log cannot be written: \(error)")
+                })
+        } catch {
+            throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
+        }
+        if let damage = directory.damage {
+            logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
+        }
+        let manager = RaftManager(
+            eventLoop: loop, directory: directory, random: random, logger: logger)
+        manager.storageFailed = { [control] error in
+            control.fail(.storage, reason: "the log cannot be written: \(error)")
+        }
+        let broker = Broker(
+            eventLoop: loop,
+            options: brokerOptions(),
+            manager: manager,
+            metrics: BrokerMetrics(),
+            logger: logger)
+        broker.clusterID = state.clusterID
+        var groupSettings = GroupSettings()
+        groupSettings.initialRebalanceDelay = TimeAmount(settings.groupInitialRebalanceDelay)
+        broker.use(GroupService(broker: broker, settings: groupSettings))
+        let transport = RaftTransport(
+            eventLoop: loop,
+            identity: RaftPeerIdentity(
+                role: .broker,
+                id: settings.brokerID.rawValue,
+                clusterID: { state.clusterID },
+                session: session),
+            logger: logger,
+            addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) })
+        transport.sink = manager
+        manager.connect(to: transport)
+        let link = controllerLink(broker, directory, state)
+        broker.use(LinkAccess(link: link, broker: broker))
+        try broker.recover(logs)
+        watch(manager, loop)
+        let parts = Parts(
+            directory: directory,
+            state: state,
+            broker: NIOLoopBound(broker, eventLoop: loop),
+            transport: NIOLoopBound(transport, eventLoop: loop),
+            link: link)
+        return (parts, logs.count)
+    }
+
+    private func brokerOptions() -> BrokerOptions {
+        var options = BrokerOptions(
+            brokerID: settings.brokerID, advertisedClient: settings.advertised.client)
+        options.rack = settings.rack
+        options.autoCreateTopics = settings.autoCreateTopics
+        options.defaultPartitions = Int32(clamping: settings.defaultPartitions)
+        options.defaultReplicationFactor = Int16(clamping: settings.defaultReplicationFactor)
+        options.offsetsTopicPartitions = Int32(clamping: settings.offsetsTopicPartitions)
+        options.offsetsTopicReplicationFactor = Int16(
+            clamping: settings.offsetsTopicReplicationFactor)
+        options.messageBytesMax = settings.messageBytesMax
+        return options
+    }
+
+    private func controllerLink(
+        _ broker: Broker,
+        _ directory: LogDirectory,
+        _ state: BrokerStateFile
+    ) -> ControllerLink {
+        var configuration = ControllerLink.Configuration(
+            broker: settings.brokerID,
+            controllers: settings.peers.controllers.map {
+                InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
+            },
+            registration: RegisterBrokerRequest(
+                clientHost: settings.advertised.client.host,
+                clientPort: Int32(clamping: settings.advertised.client.port),
+                peerAddress: settings.advertised.peer.description,
+                directoryID: directory.directoryID,
+                session: session,
+                rack: settings.rack))
+        configuration.adopt = { cluster in try directory.adopt(cluster) }
+        let options = callOptions()
+        return ControllerLink(
+            configuration, broker: broker.reference, state: state, logger: logger
+        ) { caller in SimpleBrokerCommunicator(caller: caller, options: options) }
+    }
+
+    private func callOptions() -> CallOptions {
+        var options = CallOptions(logger: logger)
+        options.connectTimeout = settings.peers.connectTimeout
+        options.deadline = settings.peers.deadline
+        options.group = group
+        return options
+    }
+
+    /// Feeds the watchdog and the status line from the loop's own ticks.
+    private func watch(_ manager: RaftManager, _ loop: any EventLoop) {
+        let ticks = progress.ticking("event loop")
+        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [self] _ in
+            ticks.advance()
+            guard let parts = parts.withLock({ $0 }) else { return }
+            status.withLock { $0 = parts.broker.value.statusLine }
+        }
+        manager.startTicking()
+    }
+
+    private func closeLog() async {
+        guard let parts = parts.withLock({ $0 }) else { return }
+        let loop = parts.broker.eventLoop
+        try? await loop.submit {
+            parts.broker.value.manager.shutdown()
+            parts.transport.value.shutdown()
+        }.get()
+        await withCheckedContinuation { continuation in
+            parts.directory.close { _ in continuation.resume() }
+        }
+    }
+
+    // MARK: Listeners
+
+    private func peerListener() -> DaemonService {
+        let listener = Mutex<InterBrokerListener?>(nil)
+        return DaemonService(
+            "peer listener",
+            start: { [self] in
+                let made = try await makePeerListener()
+                try await made.start()
+                listener.withLock { $0 = made }
+            },
+            stop: { await listener.withLock({ $0 })?.shutdown() })
+    }
+
+    private func makePeerListener() async throws -> InterBrokerListener {
+        let parts = try recovered()
+        let acceptor = try await parts.transport.eventLoop.submit {
+            parts.transport.value.raftStreamAcceptor
+        }.get()
+        let reference = try await parts.broker.eventLoop.submit {
+            parts.broker.value.reference
+        }.get()
+        let allowed: IPAllowList
+        do {
+            allowed = try IPAllowList(texts: settings.peers.peerAllowList)
+        } catch {
+            throw DaemonFailure(status: .config, reason: "peer_allow_list: \(error)")
+        }
+        let state = parts.state
+        let controllers = settings.peers.controllers.map {
+            InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
+        }
+        var options = ListenerOptions()
+        options.insecurePeers = settings.peers.insecurePeers
+        return InterBrokerListener(
+            address: settings.listeners.peer,
+            requestConfigs: requestConfigs(
+                broker: reference,
+                controllers: ControllerDiscoverHandler(state: state, controllers: controllers))
+                + [RequestConfig(raftStream: acceptor)],
+            checks: PeerChecks(
+                allowList: allowed,
+                role: .broker,
+                id: settings.brokerID.rawValue,
+                clusterID: { state.clusterID },
+                epochs: ControllerEpochGate(newest: state.controllerEpoch, store: state)),
+            options: options,
+            group: group,
+            logger: logger)
+    }
+
+    private func clientListener() -> DaemonService {
+        let listener = Mutex<(any Channel)?>(nil)
+        return DaemonService(
+            "client listener",
+            start: { [self] in
+                let parts = try recovered()
+                let address = settings.listeners.client
+                let channel = try await parts.broker.eventLoop.flatSubmit {
+                    parts.broker.value.startTicking()
+                    return KafkaListener.bind(address, broker: parts.broker.value)
+                }.get()
+                listener.withLock { $0 = channel }
+                isServing.store(true, ordering: .relaxed)
+                logger.info("serving Kafka clients on \(address)")
+            },
+            stop: { [self] in
+                isServing.store(false, ordering: .relaxed)
+                await moveLeadersAway()
+                try? await listener.withLock({ $0 })?.close().get()
+                guard let parts = parts.withLock({ $0 }) else { return }
+                try? await parts.broker.eventLoop.submit { parts.broker.value.shutdown() }.get()
+            })
+    }
+
+    /// Lets other replicas take over before this one goes; waits a short while for them.
+    private func moveLeadersAway() async {
+        guard let parts = parts.withLock({ $0 }) else { return }
+        let broker = parts.broker
+        let moving = try? await broker.eventLoop.submit {
+            broker.value.manager.transferLeaderships()
+        }.get()
+        guard let moving, moving > 0 else { return }
+        for _ in 0..<60 {
+            try? await Task.sleep(for: .milliseconds(50))
+            let left = try? await broker.eventLoop.submit {
+                broker.value.manager.movableLeaderships
+            }.get()
+            if left == 0 { return }
+        }
+    }
+
+    private func followControllers() async {
+        guard let parts = try? recovered() else { return }
+        await cancelWhenGracefulShutdown { await parts.link.run() }
+    }
+}

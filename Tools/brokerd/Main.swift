@@ -1,0 +1,59 @@
+import Daemon
+import Settings
+import Systemd
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// brokerd: serves Kafka clients from partitions that are Raft groups.
+@main
+enum Main {
+    static let version = "0.1.0"
+
+    static func main() async {
+        let arguments = DaemonArguments(
+            CommandLine.arguments.dropFirst(), program: "brokerd", version: version)
+        switch arguments.action {
+        case .show(let text):
+            print(text)
+            exit(ExitStatus.success.rawValue)
+        case .refuse(let text):
+            complain(text)
+            exit(ExitStatus.usage.rawValue)
+        case .checkConfig: exit(checkConfig(arguments.config).rawValue)
+        case .run: exit(await run(arguments).rawValue)
+        }
+    }
+
+    private static func run(_ arguments: DaemonArguments) async -> ExitStatus {
+        var settings: BrokerSettings
+        do {
+            settings = try BrokerSettings.load(path: arguments.config)
+        } catch {
+            complain("\(error)")
+            return .config
+        }
+        if let directory = arguments.dataDirectory { settings.dataDirectory = directory }
+        let pipeline = DaemonSetup.prepare(identifier: "brokerd")
+        pipeline.level = DaemonSetup.level(settings.logLevel)
+        defer { pipeline.close() }
+        let daemon = BrokerDaemon(settings)
+        return await daemon.run()
+    }
+
+    private static func checkConfig(_ path: String) -> ExitStatus {
+        do {
+            print(try ConfigCheck.run(role: .broker, path: path))
+            return .success
+        } catch {
+            complain("\(error)")
+            return .config
+        }
+    }
+
+    private static func complain(_ text: String) {
+        let line = text + "\n"
+        line.withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
+    }
+}

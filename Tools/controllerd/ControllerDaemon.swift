@@ -1,0 +1,349 @@
+import Console
+import Controller
+import Daemon
+import Disk
+import InterBroker
+import InterBrokerProtocol
+import Logging
+import Metadata
+import Model
+import NIOCore
+import NIOPosix
+import Raft
+import RaftHost
+import RaftLog
+import RaftTransport
+import Security
+import ServiceLifecycle
+import Settings
+import Synchronization
+import Telemetry
+
+/// What runs in controllerd: the parts, and the list in which they are started and stopped.
+final class ControllerDaemon: Sendable {
+    let settings: ControllerSettings
+    let logger = Logger(label: "martlet.controllerd")
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let writer = ThreadExecutor(name: "wal")
+    let reader = ThreadExecutor(name: "reader")
+    let control = DaemonControl()
+    let progress = ProgressRegistry()
+    let store = MetadataStore()
+    let clock = SystemControllerClock()
+    private let events: AsyncStream<ControllerEvent>
+    private let eventSink: AsyncStream<ControllerEvent>.Continuation
+    private let parts = Mutex<Parts?>(nil)
+    private let isServing = Atomic<Bool>(false)
+
+    /// What exists once the data directory is recovered.
+    struct Parts: Sendable {
+        let directory: LogDirectory
+        let manager: NIOLoopBound<RaftManager>
+        let machine: NIOLoopBound<MetadataStateMachine>
+        let transport: NIOLoopBound<RaftTransport>
+        let controller: Controller
+        /// Whether the metadata group was found on disk.
+        let isRecovered: Bool
+    }
+
+    init(_ settings: ControllerSettings) {
+        self.settings = settings
+        (events, eventSink) = AsyncStream.makeStream(of: ControllerEvent.self)
+    }
+
+    func run() async -> ExitStatus {
+        let console = ConsoleServer(group: group) { [self] in
+            HealthReport(
+                isHealthy: isServing.load(ordering: .relaxed) && store.leadership.leader != nil,
+                status: statusLine,
+                fields: [("controller_id", .number(Int(settings.controllerID.rawValue)))])
+        }
+        var runner = DaemonRunner(
+            name: "controllerd",
+            services: [
+                DaemonService(
+                    "console",
+                    start: { [settings] in _ = try await console.bind(settings.listeners.http) },
+                    stop: { await console.close() }),
+                DaemonService(
+                    "log recovery",
+                    start: { try await self.recover() },
+                    stop: { await self.closeLog() }),
+                peerListener(),
+                DaemonService(
+                    "cluster",
+                    start: { try await self.joinCluster() },
+                    stop: { await self.moveLeadershipAway() }),
+                DaemonService(
+                    "controller",
+                    start: { self.isServing.store(true, ordering: .relaxed) },
+                    run: { await self.work() }),
+            ],
+            logger: logger)
+        runner.control = control
+        runner.progress = progress
+        runner.status = { [self] in statusLine }
+        return await runner.run()
+    }
+
+    /// What systemd shows: `leader of the metadata group: 3 brokers, 12 topics`.
+    private var statusLine: String {
+        let leadership = store.leadership
+        let metadata = store.metadata
+        let size = "\(metadata.onlineBrokers.count) brokers online, \(metadata.topics.count) topics"
+        if leadership.isConfirmed { return "leader in epoch \(leadership.epoch): \(size)" }
+        guard let leader = leadership.leader else { return "no leader of the controllers yet" }
+        return "following controller \(leader), the leader: \(size)"
+    }
+
+    private func recovered() throws -> Parts {
+        guard let parts = parts.withLock({ $0 }) else {
+            throw DaemonFailure(status: .software, reason: "the log is not recovered yet")
+        }
+        return parts
+    }
+
+    private var targets: [InterBrokerTarget] {
+        settings.peers.controllers.map {
+            InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
+        }
+    }
+
+    private func callOptions(_ deadline: Duration? = nil) -> CallOptions {
+        var options = CallOptions(logger: logger)
+        options.connectTimeout = settings.peers.connectTimeout
+        options.deadline = deadline ?? settings.peers.deadline
+        options.group = group
+        return options
+    }
+
+    // MARK: Log recovery
+
+    private func recover() async throws {
+        let loop = group.next()
+        let parts = try await loop.submit { [self] in try open(loop) }.get()
+        self.parts.withLock { $0 = parts }
+    }
+
+    /// Opens the log and builds everything that lives on the event loop.
+    private func open(_ loop: any EventLoop) throws -> Parts {
+        let files = RealFiles()
+        var random = SystemRandomNumberGenerator()
+        let directory: LogDirectory
+        let logs: [GroupLog]
+        do {
+            try files.makeDirectories(settings.dataDirectory)
+            (directory, logs) = try LogDirectory.open(
+                path: settings.dataDirectory,
+                files: files,
+                writer: writer,
+                reader: reader,
+                options: logOptions(),
+                cluster: nil,
+                random: &random,
+                onFailure: { [control] error in
+                    control.fail(.storage, reason: "the log cannot be written: \(error)")
+                })
+        } catch {
+            throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
+        }
+        if let cluster = directory.cluster { store.setClusterID(cluster) }
+        let manager = RaftManager(
+            eventLoop: loop, directory: directory, random: random, logger: logger)
+        manager.storageFailed = { [control] error in
+            control.fail(.storage, reason: "the log cannot be written: \(error)")
+        }
+        let machine = MetadataStateMachine(
+            store: store,
+            logger: logger,
+            events: { [eventSink] in eventSink.yield($0) },
+            failed: { [control] in control.fail(.software, reason: $0) })
+        let transport = makeTransport(manager, loop)
+        let controller = makeController(manager, machine)
+        let log = logs.first { $0.identity.group == .metadata }
+        if let log { try manager.recover(log, stateMachine: machine) }
+        let ticks = progress.ticking("event loop")
+        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
+            ticks.advance()
+        }
+        manager.startTicking()
+        return Parts(
+            directory: directory,
+            manager: NIOLoopBound(manager, eventLoop: loop),
+            machine: NIOLoopBound(machine, eventLoop: loop),
+            transport: NIOLoopBound(transport, eventLoop: loop),
+            controller: controller,
+            isRecovered: log != nil)
+    }
+
+    private func logOptions() -> RaftLogOptions {
+        var options = RaftLogOptions()
+        options.walFileBytes = settings.log.walFileBytes
+        options.walFilesMax = settings.log.walFiles
+        options.tailCacheBytes = settings.log.tailCacheBytes
+        options.segmentBytesMax = settings.log.segmentBytes
+        return options
+    }
+
+    private func makeTransport(_ manager: RaftManager, _ loop: any EventLoop) -> RaftTransport {
+        var random = SystemRandomNumberGenerator()
+        let addresses = Dictionary(
+            settings.peers.controllers.map { ($0.id.rawValue, $0.address.description) },
+            uniquingKeysWith: { first, _ in first })
+        let transport = RaftTransport(
+            eventLoop: loop,
+            identity: RaftPeerIdentity(
+                role: .controller,
+                id: settings.controllerID.rawValue,
+                clusterID: { [store] in store.clusterID },
+                session: SessionID(using: &random)),
+            logger: logger,
+            addressOf: { addresses[$0] })
+        transport.sink = manager
+        manager.connect(to: transport)
+        return transport
+    }
+
+    private func makeController(
+        _ manager: RaftManager,
+        _ machine: MetadataStateMachine
+    ) -> Controller {
+        var configuration = Controller.Configuration(
+            id: settings.controllerID, controllers: targets)
+        configuration.brokerSilence = settings.brokerSilence
+        return Controller(
+            configuration,
+            store: store,
+            proposer: RaftMetadataProposer(
+                manager: manager, stateMachine: machine, clock: clock),
+            clock: clock,
+            logger: logger
+        ) { [self] caller, deadline in
+            SimpleBrokerCommunicator(caller: caller, options: callOptions(deadline))
+        }
+    }
+
+    private func closeLog() async {
+        guard let parts = parts.withLock({ $0 }) else { return }
+        try? await parts.manager.eventLoop.submit {
+            parts.manager.value.shutdown()
+            parts.transport.value.shutdown()
+        }.get()
+        await withCheckedContinuation { continuation in
+            parts.directory.close { _ in continuation.resume() }
+        }
+    }
+
+    // MARK: Cluster
+
+    /// Bootstraps or joins a cluster unless this directory belongs to one already.
+    private func joinCluster() async throws {
+        let parts = try recovered()
+        guard !parts.isRecovered else { return }
+        var random = SystemRandomNumberGenerator()
+        let bootstrap = ControllerBootstrap(
+            id: settings.controllerID,
+            controllers: targets,
+            communicator: SimpleBrokerCommunicator(
+                caller: InterBrokerCaller(
+                    role: .controller, id: settings.controllerID.rawValue, clusterID: nil),
+                options: callOptions(.seconds(2))),
+            clock: clock,
+            logger: logger)
+        let cluster: ClusterID
+        do {
+            cluster = try await bootstrap.run(random: &random)
+        } catch let refusal as BootstrapRefusal {
+            throw DaemonFailure(status: .config, reason: refusal.description)
+        }
+        store.setClusterID(cluster)
+        try parts.directory.adopt(cluster)
+        let identity = GroupIdentity(
+            group: .metadata,
+            topicID: TopicID(UniqueID(high: 0, low: 1)),
+            topicName: "__cluster_metadata",
+            partition: 0,
+            node: node(settings.controllerID),
+            members: settings.peers.controllers.map {
+                GroupIdentity.Member(node: node($0.id), address: $0.address.description)
+            })
+        let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
+            let promise = parts.manager.eventLoop.makePromise(of: Void.self)
+            parts.manager.value.startRaftGroup(
+                identity, stateMachine: parts.machine.value, join: false
+            ) { promise.completeWith($0.mapError { $0 as any Error }) }
+            return promise.futureResult
+        }
+        try await started.get()
+    }
+
+    /// The first incarnation of a configured controller.
+    private func node(_ id: ControllerID) -> NodeID {
+        NodeID(owner: id.rawValue, incarnation: 1)
+    }
+
+    private func moveLeadershipAway() async {
+        guard let parts = parts.withLock({ $0 }) else { return }
+        let manager = parts.manager
+        let moving = try? await manager.eventLoop.submit {
+            manager.value.transferLeaderships()
+        }.get()
+        guard let moving, moving > 0 else { return }
+        for _ in 0..<40 {
+            try? await Task.sleep(for: .milliseconds(50))
+            let left = try? await manager.eventLoop.submit {
+                manager.value.movableLeaderships
+            }.get()
+            if left == 0 { return }
+        }
+    }
+
+    private func work() async {
+        guard let parts = try? recovered() else { return }
+        await cancelWhenGracefulShutdown { [events] in await parts.controller.run(events) }
+    }
+
+    // MARK: Listener
+
+    private func peerListener() -> DaemonService {
+        let listener = Mutex<InterBrokerListener?>(nil)
+        return DaemonService(
+            "peer listener",
+            start: { [self] in
+                let made = try await makePeerListener()
+                try await made.start()
+                listener.withLock { $0 = made }
+            },
+            stop: { await listener.withLock({ $0 })?.shutdown() })
+    }
+
+    private func makePeerListener() async throws -> InterBrokerListener {
+        let parts = try recovered()
+        let acceptor = try await parts.transport.eventLoop.submit {
+            parts.transport.value.raftStreamAcceptor
+        }.get()
+        let allowed: IPAllowList
+        do {
+            allowed = try IPAllowList(texts: settings.peers.peerAllowList)
+        } catch {
+            throw DaemonFailure(status: .config, reason: "peer_allow_list: \(error)")
+        }
+        var options = ListenerOptions()
+        options.insecurePeers = settings.peers.insecurePeers
+        return InterBrokerListener(
+            address: settings.listeners.peer,
+            requestConfigs: requestConfigs(
+                id: settings.controllerID,
+                controllers: targets,
+                controller: parts.controller,
+                store: store) + [RequestConfig(raftStream: acceptor)],
+            checks: PeerChecks(
+                allowList: allowed,
+                role: .controller,
+                id: settings.controllerID.rawValue,
+                clusterID: { [store] in store.clusterID }),
+            options: options,
+            group: group,
+            logger: logger)
+    }
+}

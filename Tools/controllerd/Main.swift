@@ -1,0 +1,59 @@
+import Daemon
+import Settings
+import Systemd
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// controllerd: keeps the cluster's metadata and gives the brokers their orders.
+@main
+enum Main {
+    static let version = "0.1.0"
+
+    static func main() async {
+        let arguments = DaemonArguments(
+            CommandLine.arguments.dropFirst(), program: "controllerd", version: version)
+        switch arguments.action {
+        case .show(let text):
+            print(text)
+            exit(ExitStatus.success.rawValue)
+        case .refuse(let text):
+            complain(text)
+            exit(ExitStatus.usage.rawValue)
+        case .checkConfig: exit(checkConfig(arguments.config).rawValue)
+        case .run: exit(await run(arguments).rawValue)
+        }
+    }
+
+    private static func run(_ arguments: DaemonArguments) async -> ExitStatus {
+        var settings: ControllerSettings
+        do {
+            settings = try ControllerSettings.load(path: arguments.config)
+        } catch {
+            complain("\(error)")
+            return .config
+        }
+        if let directory = arguments.dataDirectory { settings.dataDirectory = directory }
+        let pipeline = DaemonSetup.prepare(identifier: "controllerd")
+        pipeline.level = DaemonSetup.level(settings.logLevel)
+        defer { pipeline.close() }
+        let daemon = ControllerDaemon(settings)
+        return await daemon.run()
+    }
+
+    private static func checkConfig(_ path: String) -> ExitStatus {
+        do {
+            print(try ConfigCheck.run(role: .controller, path: path))
+            return .success
+        } catch {
+            complain("\(error)")
+            return .config
+        }
+    }
+
+    private static func complain(_ text: String) {
+        let line = text + "\n"
+        line.withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
+    }
+}
