@@ -236,7 +236,7 @@ let testTargets: [Target] = [
         "Controller",
         [
             "Model", "Metadata", "InterBroker", "InterBrokerProtocol", "Raft", "RaftHost",
-            "RaftLog", nioCore, logging,
+            "RaftLog", "RecordBatch", nioCore, logging,
         ]
     ),
     tests(

@@ -1,0 +1,212 @@
+import InterBroker
+import InterBrokerProtocol
+import Logging
+import Metadata
+import Model
+import Synchronization
+
+@testable import Controller
+
+/// A clock that stands still until a test moves it.
+final class ManualClock: ControllerClock {
+    private let time = Mutex(Duration.zero)
+
+    var now: Duration { time.withLock { $0 } }
+    var unixMilliseconds: Int64 { 1_700_000_000_000 }
+    func advance(_ step: Duration) { time.withLock { $0 += step } }
+    func sleep(for step: Duration) async throws {
+        advance(step)
+        try Task.checkCancellation()
+        await Task.yield()
+    }
+}
+
+/// A log of one controller: every command is committed at once, in order.
+final class InstantLog: MetadataProposer {
+    let store: MetadataStore
+    private let state = Mutex(State())
+
+    private struct State {
+        var isLeading = true
+        var listener: (@Sendable (ControllerEvent) async -> Void)?
+        var commands: [MetadataCommand] = []
+        var holders: [ControllerID] = []
+    }
+
+    init(store: MetadataStore = MetadataStore()) {
+        self.store = store
+    }
+
+    var commands: [MetadataCommand] { state.withLock { $0.commands } }
+    func setLeading(_ isLeading: Bool) { state.withLock { $0.isLeading = isLeading } }
+    func setHolders(_ holders: [ControllerID]) { state.withLock { $0.holders = holders } }
+    func connect(_ listener: @escaping @Sendable (ControllerEvent) async -> Void) {
+        state.withLock { $0.listener = listener }
+    }
+
+    func propose(_ command: MetadataCommand) async throws(ProposalFailure) -> [Effect] {
+        let (effects, listener) = try append(command)
+        await listener?(.applied(effects))
+        return effects
+    }
+
+    private func append(
+        _ command: MetadataCommand
+    ) throws(ProposalFailure) -> ([Effect], (@Sendable (ControllerEvent) async -> Void)?) {
+        let result = state.withLock {
+            state -> ([Effect], (@Sendable (ControllerEvent) async -> Void)?)? in
+            guard state.isLeading else { return nil }
+            state.commands.append(command)
+            let effects = store.apply(command, command.jsonText, at: store.version + 1)
+            return (effects, state.listener)
+        }
+        guard let result else { throw .notLeader }
+        return result
+    }
+
+    func controllersWithEntries() async -> [ControllerID] { state.withLock { $0.holders } }
+}
+
+/// Brokers that do what they are told, unless they are down.
+final class FakeBrokers: InterBrokerCommunicator {
+    struct Broker {
+        var isUp = true
+        var directory: DirectoryID
+        var groups: [RaftGroupID: NodeID] = [:]
+        var kept: Set<RaftGroupID> = []
+        var version: MetadataVersion = 0
+        var leaders: [RaftGroupID: LeaderReport] = [:]
+        var starts = 0
+        var pushes: [MetadataChangedRequest] = []
+        /// Answers that get lost after the order was carried out.
+        var lostAnswers = 0
+    }
+
+    private let state = Mutex<[Int32: Broker]>([:])
+
+    init(_ ids: ClosedRange<Int32>) {
+        for id in ids {
+            state.withLock { $0[id] = Broker(directory: directory(id)) }
+        }
+    }
+
+    subscript(_ id: Int32) -> Broker {
+        state.withLock { $0[id] ?? Broker(directory: directory(id)) }
+    }
+
+    func change(_ id: Int32, _ body: (inout Broker) -> Void) {
+        state.withLock { brokers in
+            var broker = brokers[id] ?? Broker(directory: directory(id))
+            body(&broker)
+            brokers[id] = broker
+        }
+    }
+
+    func hosted(_ id: Int32) -> [HostedReplica] {
+        self[id].groups.map { HostedReplica(group: $0.key, node: $0.value) }
+            .sorted { $0.group < $1.group }
+    }
+
+    func send<Request: InterBrokerRequest>(
+        _ request: Request,
+        to target: InterBrokerTarget,
+        requestID: RequestID?
+    ) async throws(InterBrokerError) -> Request.Response {
+        await Task.yield()
+        var broker = self[target.id]
+        guard broker.isUp else {
+            throw .connectFailed(address: target.address, reason: "connection refused")
+        }
+        let answer: Any
+        do throws(Refusal) {
+            answer = try broker.answer(request, target.id)
+        } catch {
+            throw .refused(error)
+        }
+        let isLost = broker.lostAnswers > 0
+        if isLost { broker.lostAnswers -= 1 }
+        let changed = broker
+        change(target.id) { $0 = changed }
+        if isLost { throw .connectionClosed(address: target.address) }
+        guard let response = answer as? Request.Response else {
+            throw .badAnswer(address: target.address, reason: "\(Request.type.name)")
+        }
+        return response
+    }
+
+    func send<Request: InterBrokerRequest>(
+        batch requests: [Request],
+        to target: InterBrokerTarget,
+        requestIDs: [RequestID]?
+    ) async -> [Result<Request.Response, InterBrokerError>] {
+        var results: [Result<Request.Response, InterBrokerError>] = []
+        for request in requests {
+            do throws(InterBrokerError) {
+                results.append(.success(try await send(request, to: target, requestID: nil)))
+            } catch {
+                results.append(.failure(error))
+            }
+        }
+        return results
+    }
+}
+
+extension FakeBrokers.Broker {
+    fileprivate mutating func answer(_ request: Any, _ id: Int32) throws(Refusal) -> Any {
+        switch request {
+        case let start as StartPartitionRaftGroupRequest:
+            guard start.directoryID == directory else { throw .wrongDirectory }
+            guard let node = start.members?.map(\.node).first(where: { $0.owner == id }) else {
+                throw Refusal("wrong broker ID")
+            }
+            if let running = groups[start.raftGroupID], running != node { throw .alreadyRunning }
+            starts += 1
+            groups[start.raftGroupID] = node
+            return StartPartitionRaftGroupResponse()
+        case let stop as StopPartitionRaftGroupRequest:
+            if groups.removeValue(forKey: stop.raftGroupID) != nil, !stop.purge {
+                kept.insert(stop.raftGroupID)
+            }
+            return StopPartitionRaftGroupResponse()
+        case let push as MetadataChangedRequest:
+            pushes.append(push)
+            for leader in push.leaders { leaders[leader.group] = leader }
+            // A gap is closed by a pull, which is not played here: it ends at the same version.
+            version = max(version, push.version)
+            return MetadataChangedResponse(metadataVersion: version)
+        default: throw Refusal("not played here")
+        }
+    }
+}
+
+func directory(_ id: Int32) -> DirectoryID {
+    DirectoryID(UniqueID(high: 1, low: UInt64(id)))
+}
+
+func session(_ number: UInt64) -> SessionID { SessionID(UniqueID(high: 2, low: number)) }
+
+/// Keeps log messages for a test to look at.
+final class LogCapture: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var messages: [String] { lines.withLock { $0 } }
+
+    func logger() -> Logger {
+        var logger = Logger(label: "test") { _ in Handler(capture: self) }
+        logger.logLevel = .trace
+        return logger
+    }
+
+    private struct Handler: LogHandler {
+        let capture: LogCapture
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) {
+            capture.lines.withLock { $0.append("\(event.message)") }
+        }
+    }
+}
