@@ -162,7 +162,8 @@ let tools: [Target] = [
         "controllerd",
         [
             "Controller", "Console", "Daemon", "Disk", "InterBroker", "InterBrokerProtocol",
-            "Metadata", "Model", "Raft", "RaftHost", "RaftLog", "RaftTransport", "Security", "Settings",
+            "Metadata", "Model", "Raft", "RaftHost", "RaftLog", "RaftTransport", "Security",
+            "Settings",
             "Systemd", "Telemetry", nioCore, nioPosix, logging, lifecycle,
         ]
     ),

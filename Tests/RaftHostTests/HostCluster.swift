@@ -98,7 +98,10 @@ final class HostCluster {
     /// Starts all hosts and one group on each of them.
     func startGroup(_ group: RaftGroupID = 1001) throws {
         let members = hosts.map {
-            GroupIdentity.Member(node: NodeID(owner: $0.owner, incarnation: 1), address: "h\($0.owner):1")
+            GroupIdentity.Member(
+                node: NodeID(owner: $0.owner, incarnation: 1),
+                address: "h\($0.owner):1"
+            )
         }
         for host in hosts {
             if host.manager == nil { try start(host) }

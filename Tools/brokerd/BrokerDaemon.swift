@@ -52,7 +52,8 @@ final class BrokerDaemon: Sendable {
             return HealthReport(
                 isHealthy: isServing.load(ordering: .relaxed),
                 status: line,
-                fields: [("broker_id", .number(Int(settings.brokerID.rawValue)))])
+                fields: [("broker_id", .number(Int(settings.brokerID.rawValue)))]
+            )
         }
         var runner = DaemonRunner(
             name: "brokerd",
@@ -60,19 +61,23 @@ final class BrokerDaemon: Sendable {
                 DaemonService(
                     "console",
                     start: { [settings] in _ = try await console.bind(settings.listeners.http) },
-                    stop: { await console.close() }),
+                    stop: { await console.close() }
+                ),
                 DaemonService(
                     "log recovery",
                     start: { try await self.recover() },
-                    stop: { await self.closeLog() }),
+                    stop: { await self.closeLog() }
+                ),
                 peerListener(),
                 DaemonService(
                     "controllers",
                     start: {},
-                    run: { await self.followControllers() }),
+                    run: { await self.followControllers() }
+                ),
                 clientListener(),
             ],
-            logger: logger)
+            logger: logger
+        )
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in status.withLock { $0 } }
@@ -102,7 +107,8 @@ final class BrokerDaemon: Sendable {
                 directory: settings.dataDirectory,
                 broker: settings.brokerID,
                 files: files,
-                executor: writer)
+                executor: writer
+            )
         } catch {
             throw DaemonFailure(status: .config, reason: "\(error)")
         }
@@ -140,7 +146,8 @@ final class BrokerDaemon: Sendable {
                 progress: { [self] text in status.withLock { $0 = text } },
                 onFailure: { [control] error in
                     control.fail(.storage, reason: "the log cannot be written: \(error)")
-                })
+                }
+            )
         } catch {
             throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
         }
@@ -148,7 +155,11 @@ final class BrokerDaemon: Sendable {
             logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
         }
         let manager = RaftManager(
-            eventLoop: loop, directory: directory, random: random, logger: logger)
+            eventLoop: loop,
+            directory: directory,
+            random: random,
+            logger: logger
+        )
         manager.storageFailed = { [control] error in
             control.fail(.storage, reason: "the log cannot be written: \(error)")
         }
@@ -157,7 +168,8 @@ final class BrokerDaemon: Sendable {
             options: brokerOptions(),
             manager: manager,
             metrics: BrokerMetrics(),
-            logger: logger)
+            logger: logger
+        )
         broker.clusterID = state.clusterID
         var groupSettings = GroupSettings()
         groupSettings.initialRebalanceDelay = TimeAmount(settings.groupInitialRebalanceDelay)
@@ -168,9 +180,11 @@ final class BrokerDaemon: Sendable {
                 role: .broker,
                 id: settings.brokerID.rawValue,
                 clusterID: { state.clusterID },
-                session: session),
+                session: session
+            ),
             logger: logger,
-            addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) })
+            addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) }
+        )
         transport.sink = manager
         manager.connect(to: transport)
         let link = controllerLink(broker, directory, state)
@@ -182,20 +196,24 @@ final class BrokerDaemon: Sendable {
             state: state,
             broker: NIOLoopBound(broker, eventLoop: loop),
             transport: NIOLoopBound(transport, eventLoop: loop),
-            link: link)
+            link: link
+        )
         return (parts, logs.count)
     }
 
     private func brokerOptions() -> BrokerOptions {
         var options = BrokerOptions(
-            brokerID: settings.brokerID, advertisedClient: settings.advertised.client)
+            brokerID: settings.brokerID,
+            advertisedClient: settings.advertised.client
+        )
         options.rack = settings.rack
         options.autoCreateTopics = settings.autoCreateTopics
         options.defaultPartitions = Int32(clamping: settings.defaultPartitions)
         options.defaultReplicationFactor = Int16(clamping: settings.defaultReplicationFactor)
         options.offsetsTopicPartitions = Int32(clamping: settings.offsetsTopicPartitions)
         options.offsetsTopicReplicationFactor = Int16(
-            clamping: settings.offsetsTopicReplicationFactor)
+            clamping: settings.offsetsTopicReplicationFactor
+        )
         options.messageBytesMax = settings.messageBytesMax
         return options
     }
@@ -216,11 +234,16 @@ final class BrokerDaemon: Sendable {
                 peerAddress: settings.advertised.peer.description,
                 directoryID: directory.directoryID,
                 session: session,
-                rack: settings.rack))
+                rack: settings.rack
+            )
+        )
         configuration.adopt = { cluster in try directory.adopt(cluster) }
         let options = callOptions()
         return ControllerLink(
-            configuration, broker: broker.reference, state: state, logger: logger
+            configuration,
+            broker: broker.reference,
+            state: state,
+            logger: logger
         ) { caller in SimpleBrokerCommunicator(caller: caller, options: options) }
     }
 
@@ -266,7 +289,8 @@ final class BrokerDaemon: Sendable {
                 try await made.start()
                 listener.withLock { $0 = made }
             },
-            stop: { await listener.withLock({ $0 })?.shutdown() })
+            stop: { await listener.withLock({ $0 })?.shutdown() }
+        )
     }
 
     private func makePeerListener() async throws -> InterBrokerListener {
@@ -293,17 +317,20 @@ final class BrokerDaemon: Sendable {
             address: settings.listeners.peer,
             requestConfigs: requestConfigs(
                 broker: reference,
-                controllers: ControllerDiscoverHandler(state: state, controllers: controllers))
+                controllers: ControllerDiscoverHandler(state: state, controllers: controllers)
+            )
                 + [RequestConfig(raftStream: acceptor)],
             checks: PeerChecks(
                 allowList: allowed,
                 role: .broker,
                 id: settings.brokerID.rawValue,
                 clusterID: { state.clusterID },
-                epochs: ControllerEpochGate(newest: state.controllerEpoch, store: state)),
+                epochs: ControllerEpochGate(newest: state.controllerEpoch, store: state)
+            ),
             options: options,
             group: group,
-            logger: logger)
+            logger: logger
+        )
     }
 
     private func clientListener() -> DaemonService {
@@ -327,7 +354,8 @@ final class BrokerDaemon: Sendable {
                 try? await listener.withLock({ $0 })?.close().get()
                 guard let parts = parts.withLock({ $0 }) else { return }
                 try? await parts.broker.eventLoop.submit { parts.broker.value.shutdown() }.get()
-            })
+            }
+        )
     }
 
     /// Lets other replicas take over before this one goes; waits a short while for them.

@@ -56,7 +56,8 @@ final class ControllerDaemon: Sendable {
             HealthReport(
                 isHealthy: isServing.load(ordering: .relaxed) && store.leadership.leader != nil,
                 status: statusLine,
-                fields: [("controller_id", .number(Int(settings.controllerID.rawValue)))])
+                fields: [("controller_id", .number(Int(settings.controllerID.rawValue)))]
+            )
         }
         var runner = DaemonRunner(
             name: "controllerd",
@@ -64,22 +65,27 @@ final class ControllerDaemon: Sendable {
                 DaemonService(
                     "console",
                     start: { [settings] in _ = try await console.bind(settings.listeners.http) },
-                    stop: { await console.close() }),
+                    stop: { await console.close() }
+                ),
                 DaemonService(
                     "log recovery",
                     start: { try await self.recover() },
-                    stop: { await self.closeLog() }),
+                    stop: { await self.closeLog() }
+                ),
                 peerListener(),
                 DaemonService(
                     "cluster",
                     start: { try await self.joinCluster() },
-                    stop: { await self.moveLeadershipAway() }),
+                    stop: { await self.moveLeadershipAway() }
+                ),
                 DaemonService(
                     "controller",
                     start: { self.isServing.store(true, ordering: .relaxed) },
-                    run: { await self.work() }),
+                    run: { await self.work() }
+                ),
             ],
-            logger: logger)
+            logger: logger
+        )
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in statusLine }
@@ -143,13 +149,18 @@ final class ControllerDaemon: Sendable {
                 random: &random,
                 onFailure: { [control] error in
                     control.fail(.storage, reason: "the log cannot be written: \(error)")
-                })
+                }
+            )
         } catch {
             throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
         }
         if let cluster = directory.cluster { store.setClusterID(cluster) }
         let manager = RaftManager(
-            eventLoop: loop, directory: directory, random: random, logger: logger)
+            eventLoop: loop,
+            directory: directory,
+            random: random,
+            logger: logger
+        )
         manager.storageFailed = { [control] error in
             control.fail(.storage, reason: "the log cannot be written: \(error)")
         }
@@ -157,7 +168,8 @@ final class ControllerDaemon: Sendable {
             store: store,
             logger: logger,
             events: { [eventSink] in eventSink.yield($0) },
-            failed: { [control] in control.fail(.software, reason: $0) })
+            failed: { [control] in control.fail(.software, reason: $0) }
+        )
         let transport = makeTransport(manager, loop)
         let controller = makeController(manager, machine)
         let log = logs.first { $0.identity.group == .metadata }
@@ -173,7 +185,8 @@ final class ControllerDaemon: Sendable {
             machine: NIOLoopBound(machine, eventLoop: loop),
             transport: NIOLoopBound(transport, eventLoop: loop),
             controller: controller,
-            isRecovered: log != nil)
+            isRecovered: log != nil
+        )
     }
 
     private func logOptions() -> RaftLogOptions {
@@ -189,16 +202,19 @@ final class ControllerDaemon: Sendable {
         var random = SystemRandomNumberGenerator()
         let addresses = Dictionary(
             settings.peers.controllers.map { ($0.id.rawValue, $0.address.description) },
-            uniquingKeysWith: { first, _ in first })
+            uniquingKeysWith: { first, _ in first }
+        )
         let transport = RaftTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
                 role: .controller,
                 id: settings.controllerID.rawValue,
                 clusterID: { [store] in store.clusterID },
-                session: SessionID(using: &random)),
+                session: SessionID(using: &random)
+            ),
             logger: logger,
-            addressOf: { addresses[$0] })
+            addressOf: { addresses[$0] }
+        )
         transport.sink = manager
         manager.connect(to: transport)
         return transport
@@ -209,13 +225,18 @@ final class ControllerDaemon: Sendable {
         _ machine: MetadataStateMachine
     ) -> Controller {
         var configuration = Controller.Configuration(
-            id: settings.controllerID, controllers: targets)
+            id: settings.controllerID,
+            controllers: targets
+        )
         configuration.brokerSilence = settings.brokerSilence
         return Controller(
             configuration,
             store: store,
             proposer: RaftMetadataProposer(
-                manager: manager, stateMachine: machine, clock: clock),
+                manager: manager,
+                stateMachine: machine,
+                clock: clock
+            ),
             clock: clock,
             logger: logger
         ) { [self] caller, deadline in
@@ -246,10 +267,15 @@ final class ControllerDaemon: Sendable {
             controllers: targets,
             communicator: SimpleBrokerCommunicator(
                 caller: InterBrokerCaller(
-                    role: .controller, id: settings.controllerID.rawValue, clusterID: nil),
-                options: callOptions(.seconds(2))),
+                    role: .controller,
+                    id: settings.controllerID.rawValue,
+                    clusterID: nil
+                ),
+                options: callOptions(.seconds(2))
+            ),
             clock: clock,
-            logger: logger)
+            logger: logger
+        )
         let cluster: ClusterID
         do {
             cluster = try await bootstrap.run(random: &random)
@@ -266,11 +292,14 @@ final class ControllerDaemon: Sendable {
             node: node(settings.controllerID),
             members: settings.peers.controllers.map {
                 GroupIdentity.Member(node: node($0.id), address: $0.address.description)
-            })
+            }
+        )
         let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
             let promise = parts.manager.eventLoop.makePromise(of: Void.self)
             parts.manager.value.startRaftGroup(
-                identity, stateMachine: parts.machine.value, join: false
+                identity,
+                stateMachine: parts.machine.value,
+                join: false
             ) { promise.completeWith($0.mapError { $0 as any Error }) }
             return promise.futureResult
         }
@@ -314,7 +343,8 @@ final class ControllerDaemon: Sendable {
                 try await made.start()
                 listener.withLock { $0 = made }
             },
-            stop: { await listener.withLock({ $0 })?.shutdown() })
+            stop: { await listener.withLock({ $0 })?.shutdown() }
+        )
     }
 
     private func makePeerListener() async throws -> InterBrokerListener {
@@ -336,14 +366,17 @@ final class ControllerDaemon: Sendable {
                 id: settings.controllerID,
                 controllers: targets,
                 controller: parts.controller,
-                store: store) + [RequestConfig(raftStream: acceptor)],
+                store: store
+            ) + [RequestConfig(raftStream: acceptor)],
             checks: PeerChecks(
                 allowList: allowed,
                 role: .controller,
                 id: settings.controllerID.rawValue,
-                clusterID: { [store] in store.clusterID }),
+                clusterID: { [store] in store.clusterID }
+            ),
             options: options,
             group: group,
-            logger: logger)
+            logger: logger
+        )
     }
 }

@@ -13,7 +13,10 @@ enum Main {
 
     static func main() async {
         let arguments = DaemonArguments(
-            CommandLine.arguments.dropFirst(), program: "controllerd", version: version)
+            CommandLine.arguments.dropFirst(),
+            program: "controllerd",
+            version: version
+        )
         switch arguments.action {
         case .show(let text):
             print(text)
