@@ -147,7 +147,6 @@ final class ControllerDaemon: Sendable {
         } catch {
             throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
         }
-        if let cluster = directory.cluster { store.setClusterID(cluster) }
         let manager = RaftManager(
             eventLoop: loop, directory: directory, random: random, logger: logger)
         manager.storageFailed = { [control] error in
@@ -161,7 +160,10 @@ final class ControllerDaemon: Sendable {
         let transport = makeTransport(manager, loop)
         let controller = makeController(manager, machine)
         let log = logs.first { $0.identity.group == .metadata }
-        if let log { try manager.recover(log, stateMachine: machine) }
+        if let log {
+            if let cluster = directory.cluster { store.setClusterID(cluster) }
+            try manager.recover(log, stateMachine: machine)
+        }
         let ticks = progress.ticking("event loop")
         loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
             ticks.advance()
@@ -252,11 +254,10 @@ final class ControllerDaemon: Sendable {
             logger: logger)
         let cluster: ClusterID
         do {
-            cluster = try await bootstrap.run(random: &random)
+            cluster = try await bootstrap.run(known: parts.directory.cluster, random: &random)
         } catch let refusal as BootstrapRefusal {
             throw DaemonFailure(status: .config, reason: refusal.description)
         }
-        store.setClusterID(cluster)
         try parts.directory.adopt(cluster)
         let identity = GroupIdentity(
             group: .metadata,
@@ -275,6 +276,8 @@ final class ControllerDaemon: Sendable {
             return promise.futureResult
         }
         try await started.get()
+        // Said to others only now: what they join must be on this controller's disk.
+        store.setClusterID(cluster)
     }
 
     /// The first incarnation of a configured controller.
@@ -341,7 +344,10 @@ final class ControllerDaemon: Sendable {
                 allowList: allowed,
                 role: .controller,
                 id: settings.controllerID.rawValue,
-                clusterID: { [store] in store.clusterID }),
+                clusterID: { [store] in store.clusterID },
+                isKnownPeer: { [known = Set(targets.map(\.id))] role, id in
+                    role == .broker ? id >= 0 : known.contains(id)
+                }),
             options: options,
             group: group,
             logger: logger)
