@@ -163,6 +163,7 @@ final class ControllerDaemon: Sendable {
         if let log {
             if let cluster = directory.cluster { store.setClusterID(cluster) }
             try manager.recover(log, stateMachine: machine)
+            campaignIfAlone(manager)
         }
         let ticks = progress.ticking("event loop")
         loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
@@ -273,11 +274,16 @@ final class ControllerDaemon: Sendable {
             parts.manager.value.startRaftGroup(
                 identity, stateMachine: parts.machine.value, join: false
             ) { promise.completeWith($0.mapError { $0 as any Error }) }
-            return promise.futureResult
+            return promise.futureResult.map { self.campaignIfAlone(parts.manager.value) }
         }
         try await started.get()
         // Said to others only now: what they join must be on this controller's disk.
         store.setClusterID(cluster)
+    }
+
+    /// Nobody else can lead: there is no election timeout to wait for.
+    private func campaignIfAlone(_ manager: RaftManager) {
+        if settings.peers.controllers.count == 1 { manager.campaign(.metadata) }
     }
 
     /// The first incarnation of a configured controller.
