@@ -55,17 +55,27 @@ public struct ControllerBootstrap: Sendable {
 
     /// Asks the other controllers until it is clear which cluster this one begins with.
     ///
+    /// - Parameter known: the cluster that stands in the directory already, if this controller
+    ///   ended between writing that and creating its group.
     /// - Throws: `BootstrapRefusal` if it must not begin, `CancellationError` if it must stop.
-    public func run(random: inout some RandomNumberGenerator) async throws -> ClusterID {
+    public func run(
+        known: ClusterID? = nil,
+        random: inout some RandomNumberGenerator
+    ) async throws -> ClusterID {
         var reason = ""
         while true {
             try Task.checkCancellation()
             switch Self.decide(id, await ask()) {
             case .create:
-                let cluster = ClusterID(using: &random)
+                let cluster = known ?? ClusterID(using: &random)
                 LogLines.clusterCreated(cluster, logger)
                 return cluster
             case .join(let cluster):
+                guard known == nil || known == cluster else {
+                    throw BootstrapRefusal(
+                        "the other controllers belong to cluster \(cluster), this one to another"
+                    )
+                }
                 LogLines.clusterJoined(cluster, logger)
                 return cluster
             case .refuse(let text): throw BootstrapRefusal(text)

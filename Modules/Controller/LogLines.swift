@@ -32,7 +32,7 @@ enum LogLines {
         _ logger: Logger
     ) {
         logger.warning(
-            "\(count) Raft groups did not start on broker \(target.id), to be tried again: \(reason)",
+            "\(count) Raft groups did not start on broker \(target.id), trying again: \(reason)",
             metadata: peer(target)
         )
     }
@@ -44,7 +44,7 @@ enum LogLines {
         _ logger: Logger
     ) {
         logger.warning(
-            "\(count) Raft groups did not stop on broker \(target.id), to be tried again: \(reason)",
+            "\(count) Raft groups did not stop on broker \(target.id), trying again: \(reason)",
             metadata: peer(target)
         )
     }

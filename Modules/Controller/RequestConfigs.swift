@@ -9,7 +9,7 @@ public import Model
 public func requestConfigs(
     id: ControllerID,
     controllers: [InterBrokerTarget],
-    controller: Controller,
+    controller: ClusterController,
     store: MetadataStore
 ) -> [RequestConfig] {
     [

@@ -19,9 +19,11 @@ import Testing
 
     @Test func `a heartbeat of an unknown run is refused`() async throws {
         let world = await World()
-        await #expect(throws: Controller.notRegistered) { try await world.heartbeat(1) }
+        await #expect(throws: ClusterController.notRegistered) { try await world.heartbeat(1) }
         try await world.register(1, session: 2)
-        await #expect(throws: Controller.notRegistered) { try await world.heartbeat(1, session: 1) }
+        await #expect(throws: ClusterController.notRegistered) {
+            try await world.heartbeat(1, session: 1)
+        }
         try await world.heartbeat(1, session: 2)
     }
 
@@ -53,10 +55,14 @@ import Testing
         await world.controller.tick()
         #expect(world.log.store.metadata.onlineBrokers.count == 3)
         world.clock.advance(.milliseconds(200))
-        try await world.settle(step: .zero) { world.log.store.metadata.onlineBrokers.count == 2 }
+        try await world.settle(step: .zero, isHeard: false) {
+            world.log.store.metadata.onlineBrokers.count == 2
+        }
         #expect(world.log.store.metadata.broker(3)?.isOnline == false)
         try await world.heartbeat(3)
-        try await world.settle(step: .zero) { world.log.store.metadata.onlineBrokers.count == 3 }
+        try await world.settle(step: .zero, isHeard: false) {
+            world.log.store.metadata.onlineBrokers.count == 3
+        }
         #expect(world.log.store.metadata.broker(3)?.incarnation == 1)
     }
 
@@ -70,7 +76,9 @@ import Testing
         await next.controller.tick()
         #expect(next.log.store.metadata.onlineBrokers.count == 3)
         next.clock.advance(.milliseconds(200))
-        try await next.settle(step: .zero) { next.log.store.metadata.onlineBrokers.isEmpty }
+        try await next.settle(step: .zero, isHeard: false) {
+            next.log.store.metadata.onlineBrokers.isEmpty
+        }
     }
 
     @Test func `who does not lead refuses and names the leader`() async throws {

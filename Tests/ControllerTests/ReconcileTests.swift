@@ -32,9 +32,11 @@ import Testing
         try await world.settle { world.log.store.metadata.startedReplicas(on: 3).count == 1 }
         world.brokers.change(3) { $0.isUp = false }
         let controller = world.controller
-        async let answer = controller.deleteTopics(
-            DeleteTopicsRequest(topics: [TopicReference(name: "orders")])
-        )
+        _ = try await world.whileTicking {
+            try await controller.deleteTopics(
+                DeleteTopicsRequest(topics: [TopicReference(name: "orders")])
+            )
+        }
         try await world.settle { world.brokers.hosted(1).isEmpty }
         world.brokers.change(1) { $0.groups[1001] = NodeID(owner: 1, incarnation: 1) }
         try await world.heartbeat(1, withGroups: true)
@@ -42,7 +44,6 @@ import Testing
         #expect(world.brokers[1].kept.isEmpty)
         world.brokers.change(3) { $0.isUp = true }
         try await world.settle { world.log.store.metadata.tombstones.isEmpty }
-        _ = try await answer
     }
 
     @Test func `a start whose answer was lost is recorded and not given to another replica`()
@@ -65,11 +66,11 @@ import Testing
         let request = CreateTopicsRequest(
             topics: [NewTopic(name: "orders", partitions: 2, replicationFactor: 3)]
         )
-        async let response = controller.createTopics(request)
+        let response = Task { try await controller.createTopics(request) }
         try await world.settle { world.brokers.hosted(1).count == 2 }
         let next = await world.successor()
         // The former leader says that it does not know the outcome.
-        #expect(try await response.topics.map(\.errorCode) == [7])
+        #expect(try await response.value.topics.map(\.errorCode) == [7])
         world.brokers.change(2) { $0.isUp = true }
         world.brokers.change(3) { $0.isUp = true }
         try await next.settle {
@@ -139,16 +140,11 @@ import Testing
                 guard number > 0 else { continue }
                 let name = "t\(Int.random(in: 1...number, using: &random))"
                 let controller = world.controller
-                world.clock.advance(.milliseconds(300))
-                async let answer = controller.deleteTopics(
-                    DeleteTopicsRequest(topics: [TopicReference(name: name)])
-                )
-                try await world.settle(step: .milliseconds(100)) {
-                    world.log.store.metadata.topics.allSatisfy { $0.name.text != name }
+                _ = try await world.whileTicking(step: .milliseconds(50)) {
+                    try await controller.deleteTopics(
+                        DeleteTopicsRequest(topics: [TopicReference(name: name)])
+                    )
                 }
-                try await world.settle(step: .milliseconds(500)) { true }
-                for _ in 0..<30 { try await world.settle(step: .milliseconds(50)) { true } }
-                _ = try await answer
             case 3:
                 let id = Int32.random(in: 1...3, using: &random)
                 world.brokers.change(id) { $0.isUp.toggle() }

@@ -58,10 +58,12 @@ import Testing
             topics: [NewTopic(name: "orders", partitions: 1, replicationFactor: 3)],
             timeoutMs: 500
         )
-        async let response = controller.createTopics(request)
-        try await world.settle { world.log.store.metadata.topics.count == 1 }
-        try await world.settle { world.clock.now > .seconds(2) }
-        #expect(try await response.topics.first?.errorCode == 7)
+        let response = try await world.whileTicking {
+            try await controller.createTopics(request)
+        }
+        #expect(response.topics.first?.errorCode == 7)
+        #expect(world.log.store.metadata.topics.count == 1)
+        #expect(world.clock.now >= .milliseconds(500))
     }
 
     @Test func `too few brokers are refused with Kafka's code and both numbers`() async throws {
@@ -145,10 +147,12 @@ import Testing
         try await world.settle { world.log.store.metadata.startedReplicas(on: 3).count == 3 }
         world.brokers.change(3) { $0.isUp = false }
         let controller = world.controller
-        async let answer = controller.deleteTopics(
-            DeleteTopicsRequest(topics: [TopicReference(name: "orders")])
-        )
-        try await world.settle { world.log.store.metadata.topics.isEmpty }
+        let deleted = try await world.whileTicking {
+            try await controller.deleteTopics(
+                DeleteTopicsRequest(topics: [TopicReference(name: "orders")])
+            )
+        }
+        #expect(world.log.store.metadata.topics.isEmpty)
         try await world.settle {
             world.brokers.hosted(1).isEmpty && world.brokers.hosted(2).isEmpty
         }
@@ -158,7 +162,6 @@ import Testing
         try await world.settle("the last broker purges too") {
             world.brokers.hosted(3).isEmpty && world.log.store.metadata.tombstones.isEmpty
         }
-        let deleted = try await answer
         #expect(deleted.topics.map(\.errorCode) == [0])
         #expect(deleted.topics.first?.topicID == created.topicID)
         #expect(
@@ -186,25 +189,28 @@ import Testing
         try await world.registerAll()
         _ = try await world.createTopic("orders", partitions: 1)
         let controller = world.controller
-        async let more = controller.createPartitions(
-            CreatePartitionsRequest(topics: [
-                PartitionIncrease(name: "orders", count: 4),
-                PartitionIncrease(name: "orders", count: 2),
-                PartitionIncrease(name: "nothing", count: 2),
-            ])
-        )
-        try await world.settle { world.brokers.hosted(2).count == 4 }
-        #expect(try await more.topics.map(\.errorCode) == [0, 37, 3])
-        async let altered = controller.alterConfigs(
-            AlterConfigsRequest(resources: [
-                ConfigChange(resourceType: 2, name: "orders", set: ["retention.ms": "5"]),
-                ConfigChange(resourceType: 2, name: "orders", set: ["retention.ms": "x"]),
-            ])
-        )
-        try await world.settle {
-            world.log.store.metadata.topic(try name("orders"))?.configs.retentionMs == 5
+        let more = try await world.whileTicking {
+            try await controller.createPartitions(
+                CreatePartitionsRequest(topics: [
+                    PartitionIncrease(name: "orders", count: 4),
+                    PartitionIncrease(name: "orders", count: 2),
+                    PartitionIncrease(name: "nothing", count: 2),
+                ])
+            )
         }
-        #expect(try await altered.resources.map(\.errorCode) == [0, 40])
+        #expect(more.topics.map(\.errorCode) == [0, 37, 3])
+        try await world.settle { world.brokers.hosted(2).count == 4 }
+        let altered = try await world.whileTicking {
+            try await controller.alterConfigs(
+                AlterConfigsRequest(resources: [
+                    ConfigChange(resourceType: 2, name: "orders", set: ["retention.ms": "5"]),
+                    ConfigChange(resourceType: 2, name: "orders", set: ["retention.ms": "x"]),
+                ])
+            )
+        }
+        #expect(altered.resources.map(\.errorCode) == [0, 40])
+        let topic = try #require(world.log.store.metadata.topic(try name("orders")))
+        #expect(topic.configs.retentionMs == 5)
     }
 
     @Test func `topics that are created at the same time are spread over the brokers`() async throws

@@ -3,6 +3,7 @@ import InterBrokerProtocol
 import Logging
 import Metadata
 import Model
+import Synchronization
 import Testing
 
 @testable import Controller
@@ -13,7 +14,7 @@ struct World {
     let brokers: FakeBrokers
     let clock: ManualClock
     let capture = LogCapture()
-    var controller: Controller
+    var controller: ClusterController
     var epoch: UInt64 = 1
 
     /// A leader of a cluster with this many brokers that are not registered yet.
@@ -33,8 +34,8 @@ struct World {
             log.store.setClusterID(ClusterID(UniqueID(high: 9, low: 9)))
         }
         let communicator = self.brokers
-        let controller = Controller(
-            Controller.Configuration(
+        let controller = ClusterController(
+            ClusterController.Configuration(
                 id: 1,
                 controllers: [
                     InterBrokerTarget(id: 1, address: "c1:9190"),
@@ -152,31 +153,65 @@ struct World {
         replicas: Int16 = 3,
         timeoutMs: Int32 = 5_000
     ) async throws -> CreatedTopic {
-        let controller = controller
         let request = CreateTopicsRequest(
             topics: [NewTopic(name: name, partitions: partitions, replicationFactor: replicas)],
             timeoutMs: timeoutMs
         )
-        async let response = controller.createTopics(request)
-        try await until {
-            try await reportLeaders()
-            await controller.tick()
-            clock.advance(.milliseconds(10))
-            return log.store.metadata.topics.contains { $0.name.text == name }
-                && brokers[1].leaders.count >= Int(partitions)
+        let controller = controller
+        let response = try await whileTicking(leadersReport: true) {
+            try await controller.createTopics(request)
         }
-        return try #require(try await response.topics.first)
+        return try #require(response.topics.first)
+    }
+
+    /// Does what waits for time or brokers, while the clock goes on.
+    func whileTicking<Answer: Sendable>(
+        leadersReport: Bool = false,
+        step: Duration = .milliseconds(10),
+        sourceLocation: SourceLocation = #_sourceLocation,
+        _ work: @escaping @Sendable () async throws -> Answer
+    ) async throws -> Answer {
+        let isDone = Flag()
+        let task = Task {
+            defer { isDone.set() }
+            return try await work()
+        }
+        try await until("is answered", sourceLocation: sourceLocation) {
+            if isDone.isSet { return true }
+            if leadersReport { try await reportLeaders() }
+            clock.advance(step)
+            await beat()
+            await controller.tick()
+            return false
+        }
+        return try await task.value
+    }
+
+    /// Every broker that is up and registered is heard.
+    func beat() async {
+        for broker in log.store.metadata.brokers where brokers[broker.id.rawValue].isUp {
+            let hosted = brokers.hosted(broker.id.rawValue)
+            let references = hosted.map { ReplicaReference(group: $0.group, node: $0.node) }
+            let request = BrokerHeartbeatRequest(
+                session: broker.session,
+                metadataVersion: brokers[broker.id.rawValue].version,
+                digest: HostedDigest.text(of: references)
+            )
+            _ = try? await controller.heartbeat(request, of: broker.id)
+        }
     }
 
     /// Ticks until the condition holds; fails the test when it never does.
     func settle(
         _ what: Comment = "settles",
         step: Duration = .milliseconds(20),
+        isHeard: Bool = true,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ condition: () async throws -> Bool
     ) async throws {
         try await until(what, sourceLocation: sourceLocation) {
             clock.advance(step)
+            if isHeard { await beat() }
             await controller.tick()
             return try await condition()
         }
@@ -198,6 +233,13 @@ func until(
 }
 
 struct NeverHappened: Error {}
+
+/// Something that happens once.
+final class Flag: Sendable {
+    private let state = Atomic(false)
+    var isSet: Bool { state.load(ordering: .acquiring) }
+    func set() { state.store(true, ordering: .releasing) }
+}
 
 /// A generator that replays: SplitMix64.
 struct Drawn: RandomNumberGenerator, Sendable {

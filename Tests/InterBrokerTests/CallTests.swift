@@ -46,7 +46,8 @@ import Testing
             let texts = peers.log.texts
             #expect(
                 texts.contains(
-                    "Sending StartPartitionRaftGroup request to \(address) for group 1001 (join=false)"
+                    "Sending StartPartitionRaftGroup request to \(address) "
+                        + "for group 1001 (join=false)"
                 )
             )
             #expect(

@@ -16,7 +16,8 @@ import Testing
         let line = try only()
         #expect(
             line.text
-                == "Sending StartPartitionRaftGroup request to broker2:9192 for group 1001 (join=false)"
+                == "Sending StartPartitionRaftGroup request to broker2:9192 "
+                + "for group 1001 (join=false)"
         )
         #expect(line.level == .info)
         #expect(

@@ -24,6 +24,7 @@ final class HostCluster {
             self.owner = owner
             files = MemoryFiles()
             try? files.makeDirectory("/data")
+            try? files.syncDirectory("/")
         }
     }
 

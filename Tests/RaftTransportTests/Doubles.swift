@@ -69,7 +69,7 @@ final class AddressBook {
 struct Node: Sendable {
     /// What belongs to the event loop.
     struct Parts {
-        let transport: RaftTransport
+        let transport: StreamTransport
         let sink: Sink
         let book: AddressBook
     }
@@ -94,7 +94,7 @@ struct Node: Sendable {
             change(&options)
             let book = AddressBook()
             let sink = Sink()
-            let transport = RaftTransport(
+            let transport = StreamTransport(
                 eventLoop: loop,
                 identity: RaftPeerIdentity(
                     role: .broker,

@@ -36,7 +36,7 @@ final class BrokerDaemon: Sendable {
         let directory: LogDirectory
         let state: BrokerStateFile
         let broker: NIOLoopBound<Broker>
-        let transport: NIOLoopBound<RaftTransport>
+        let transport: NIOLoopBound<StreamTransport>
         let link: ControllerLink
     }
 
@@ -126,31 +126,8 @@ final class BrokerDaemon: Sendable {
         _ state: BrokerStateFile,
         _ loop: any EventLoop
     ) throws -> (Parts, Int) {
-        var random = SystemRandomNumberGenerator()
-        var options = RaftLogOptions()
-        options.walFileBytes = settings.log.walFileBytes
-        options.walFilesMax = settings.log.walFiles
-        options.tailCacheBytes = settings.log.tailCacheBytes
-        options.segmentBytesMax = settings.log.segmentBytes
-        let directory: LogDirectory
-        let logs: [GroupLog]
-        do {
-            (directory, logs) = try LogDirectory.open(
-                path: settings.dataDirectory,
-                files: files,
-                writer: writer,
-                reader: reader,
-                options: options,
-                cluster: state.clusterID,
-                random: &random,
-                progress: { [self] text in status.withLock { $0 = text } },
-                onFailure: { [control] error in
-                    control.fail(.storage, reason: "the log cannot be written: \(error)")
-                }
-            )
-        } catch {
-            throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
-        }
+        let random = SystemRandomNumberGenerator()
+        let (directory, logs) = try openLog(files, state)
         if let damage = directory.damage {
             logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
         }
@@ -174,17 +151,7 @@ final class BrokerDaemon: Sendable {
         var groupSettings = GroupSettings()
         groupSettings.initialRebalanceDelay = TimeAmount(settings.groupInitialRebalanceDelay)
         broker.use(GroupService(broker: broker, settings: groupSettings))
-        let transport = RaftTransport(
-            eventLoop: loop,
-            identity: RaftPeerIdentity(
-                role: .broker,
-                id: settings.brokerID.rawValue,
-                clusterID: { state.clusterID },
-                session: session
-            ),
-            logger: logger,
-            addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) }
-        )
+        let transport = makeTransport(broker, state, loop)
         transport.sink = manager
         manager.connect(to: transport)
         let link = controllerLink(broker, directory, state)
@@ -199,6 +166,53 @@ final class BrokerDaemon: Sendable {
             link: link
         )
         return (parts, logs.count)
+    }
+
+    private func openLog(
+        _ files: RealFiles,
+        _ state: BrokerStateFile
+    ) throws -> (LogDirectory, [GroupLog]) {
+        var random = SystemRandomNumberGenerator()
+        var options = RaftLogOptions()
+        options.walFileBytes = settings.log.walFileBytes
+        options.walFilesMax = settings.log.walFiles
+        options.tailCacheBytes = settings.log.tailCacheBytes
+        options.segmentBytesMax = settings.log.segmentBytes
+        do {
+            return try LogDirectory.open(
+                path: settings.dataDirectory,
+                files: files,
+                writer: writer,
+                reader: reader,
+                options: options,
+                cluster: state.clusterID,
+                random: &random,
+                progress: { [self] text in status.withLock { $0 = text } },
+                onFailure: { [control] error in
+                    control.fail(.storage, reason: "the log cannot be written: \(error)")
+                }
+            )
+        } catch {
+            throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
+        }
+    }
+
+    private func makeTransport(
+        _ broker: Broker,
+        _ state: BrokerStateFile,
+        _ loop: any EventLoop
+    ) -> StreamTransport {
+        StreamTransport(
+            eventLoop: loop,
+            identity: RaftPeerIdentity(
+                role: .broker,
+                id: settings.brokerID.rawValue,
+                clusterID: { state.clusterID },
+                session: session
+            ),
+            logger: logger,
+            addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) }
+        )
     }
 
     private func brokerOptions() -> BrokerOptions {

@@ -40,8 +40,8 @@ final class ControllerDaemon: Sendable {
         let directory: LogDirectory
         let manager: NIOLoopBound<RaftManager>
         let machine: NIOLoopBound<MetadataStateMachine>
-        let transport: NIOLoopBound<RaftTransport>
-        let controller: Controller
+        let transport: NIOLoopBound<StreamTransport>
+        let controller: ClusterController
         /// Whether the metadata group was found on disk.
         let isRecovered: Bool
     }
@@ -154,7 +154,6 @@ final class ControllerDaemon: Sendable {
         } catch {
             throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
         }
-        if let cluster = directory.cluster { store.setClusterID(cluster) }
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
@@ -173,7 +172,11 @@ final class ControllerDaemon: Sendable {
         let transport = makeTransport(manager, loop)
         let controller = makeController(manager, machine)
         let log = logs.first { $0.identity.group == .metadata }
-        if let log { try manager.recover(log, stateMachine: machine) }
+        if let log {
+            if let cluster = directory.cluster { store.setClusterID(cluster) }
+            try manager.recover(log, stateMachine: machine)
+            campaignIfAlone(manager)
+        }
         let ticks = progress.ticking("event loop")
         loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
             ticks.advance()
@@ -198,13 +201,13 @@ final class ControllerDaemon: Sendable {
         return options
     }
 
-    private func makeTransport(_ manager: RaftManager, _ loop: any EventLoop) -> RaftTransport {
+    private func makeTransport(_ manager: RaftManager, _ loop: any EventLoop) -> StreamTransport {
         var random = SystemRandomNumberGenerator()
         let addresses = Dictionary(
             settings.peers.controllers.map { ($0.id.rawValue, $0.address.description) },
             uniquingKeysWith: { first, _ in first }
         )
-        let transport = RaftTransport(
+        let transport = StreamTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
                 role: .controller,
@@ -223,13 +226,13 @@ final class ControllerDaemon: Sendable {
     private func makeController(
         _ manager: RaftManager,
         _ machine: MetadataStateMachine
-    ) -> Controller {
-        var configuration = Controller.Configuration(
+    ) -> ClusterController {
+        var configuration = ClusterController.Configuration(
             id: settings.controllerID,
             controllers: targets
         )
         configuration.brokerSilence = settings.brokerSilence
-        return Controller(
+        return ClusterController(
             configuration,
             store: store,
             proposer: RaftMetadataProposer(
@@ -278,11 +281,10 @@ final class ControllerDaemon: Sendable {
         )
         let cluster: ClusterID
         do {
-            cluster = try await bootstrap.run(random: &random)
+            cluster = try await bootstrap.run(known: parts.directory.cluster, random: &random)
         } catch let refusal as BootstrapRefusal {
             throw DaemonFailure(status: .config, reason: refusal.description)
         }
-        store.setClusterID(cluster)
         try parts.directory.adopt(cluster)
         let identity = GroupIdentity(
             group: .metadata,
@@ -301,9 +303,16 @@ final class ControllerDaemon: Sendable {
                 stateMachine: parts.machine.value,
                 join: false
             ) { promise.completeWith($0.mapError { $0 as any Error }) }
-            return promise.futureResult
+            return promise.futureResult.map { self.campaignIfAlone(parts.manager.value) }
         }
         try await started.get()
+        // Said to others only now: what they join must be on this controller's disk.
+        store.setClusterID(cluster)
+    }
+
+    /// Nobody else can lead: there is no election timeout to wait for.
+    private func campaignIfAlone(_ manager: RaftManager) {
+        if settings.peers.controllers.count == 1 { manager.campaign(.metadata) }
     }
 
     /// The first incarnation of a configured controller.
@@ -372,7 +381,10 @@ final class ControllerDaemon: Sendable {
                 allowList: allowed,
                 role: .controller,
                 id: settings.controllerID.rawValue,
-                clusterID: { [store] in store.clusterID }
+                clusterID: { [store] in store.clusterID },
+                isKnownPeer: { [known = Set(targets.map(\.id))] role, id in
+                    role == .broker ? id >= 0 : known.contains(id)
+                }
             ),
             options: options,
             group: group,

@@ -44,7 +44,8 @@ struct Status: ToolCommand {
         }
         for (topic, partition) in leaderless {
             print(
-                "no leader         \(topic)-\(partition.id) (replicas on \(Self.list(partition.replicas)))"
+                "no leader         \(topic)-\(partition.id) "
+                    + "(replicas on \(Self.list(partition.replicas)))"
             )
         }
         for (topic, partition) in thin {

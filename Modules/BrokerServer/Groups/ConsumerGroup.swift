@@ -2,7 +2,7 @@ import NIOCore
 
 /// One consumer group: Kafka's classic group protocol as a value without clock, log or socket.
 ///
-/// Inputs are the members' requests, `tick` and `stored`; each returns what is to be done, in order.
+/// Inputs are the members' requests, `tick` and `stored`; each returns what to do, in order.
 /// - Invariant: a parked request is answered exactly once, except by being dropped with the group.
 /// - Invariant: members stand in the order in which they joined; the leader is one of them.
 /// - Source: Apache Kafka, the classic (pre KIP-848) group coordinator; KIP-345, KIP-394.

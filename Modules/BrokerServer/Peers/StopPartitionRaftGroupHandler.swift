@@ -44,7 +44,10 @@ extension Broker {
         guard !starting.contains(request.raftGroupID) else {
             return completion(.failure(Refusal("Raft group is starting")))
         }
-        if let running = table.partition(of: request.raftGroupID),
+        // Heartbeats name no topics: a controller that never knew a group cannot name its topic,
+        // and may stop it all the same, but never delete it.
+        let isUnnamed = request.topicID.id == .zero && !request.purge
+        if let running = table.partition(of: request.raftGroupID), !isUnnamed,
             running.identity.topicID != request.topicID
         {
             // An order for another topic's group can only be a mistake: nothing is stopped.

@@ -4,7 +4,7 @@ import Model
 
 /// Takes a broker into the cluster.
 struct RegisterBrokerHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: RegisterBrokerRequest,
@@ -18,7 +18,7 @@ struct RegisterBrokerHandler: InterBrokerRequestHandler {
 
 /// Notes that a broker lives.
 struct BrokerHeartbeatHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: BrokerHeartbeatRequest,
@@ -30,7 +30,7 @@ struct BrokerHeartbeatHandler: InterBrokerRequestHandler {
 
 /// Takes the news about partitions that a broker leads.
 struct ReportLeadersHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: ReportLeadersRequest,
@@ -42,7 +42,7 @@ struct ReportLeadersHandler: InterBrokerRequestHandler {
 
 /// Gives a block of producer ids to a broker.
 struct AllocateProducerIDsHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: AllocateProducerIDsRequest,

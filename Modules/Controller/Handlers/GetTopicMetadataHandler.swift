@@ -5,7 +5,7 @@ import Model
 
 /// Gives brokers the metadata: what has changed since their version, or all of it in pages.
 struct GetTopicMetadataHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
     let store: MetadataStore
 
     func handle(

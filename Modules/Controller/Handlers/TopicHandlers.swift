@@ -3,7 +3,7 @@ import InterBrokerProtocol
 
 /// Creates topics.
 struct CreateTopicsHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: CreateTopicsRequest,
@@ -15,7 +15,7 @@ struct CreateTopicsHandler: InterBrokerRequestHandler {
 
 /// Deletes topics.
 struct DeleteTopicsHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: DeleteTopicsRequest,
@@ -27,7 +27,7 @@ struct DeleteTopicsHandler: InterBrokerRequestHandler {
 
 /// Adds partitions to topics.
 struct CreatePartitionsHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: CreatePartitionsRequest,
@@ -39,7 +39,7 @@ struct CreatePartitionsHandler: InterBrokerRequestHandler {
 
 /// Changes what is configured for topics.
 struct AlterConfigsHandler: InterBrokerRequestHandler {
-    let controller: Controller
+    let controller: ClusterController
 
     func handle(
         _ request: AlterConfigsRequest,

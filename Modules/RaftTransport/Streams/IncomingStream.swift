@@ -12,7 +12,7 @@ final class IncomingStream: ChannelInboundHandler {
 
     let owner: Int32
     let session: SessionID
-    private let transport: RaftTransport
+    private let transport: StreamTransport
     private let metrics: PeerMetrics
     private let reader: RecordReader
     private var frames: FrameReader
@@ -24,7 +24,7 @@ final class IncomingStream: ChannelInboundHandler {
         owner: Int32,
         session: SessionID,
         channel: any Channel,
-        transport: RaftTransport
+        transport: StreamTransport
     ) {
         self.owner = owner
         self.session = session

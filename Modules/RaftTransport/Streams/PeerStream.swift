@@ -23,7 +23,7 @@ final class PeerStream {
 
     let owner: Int32
     var isUnflushed = false
-    private unowned let transport: RaftTransport
+    private unowned let transport: StreamTransport
     private let metrics: PeerMetrics
     private var state = State.idle
     private var writer = FrameWriter(allocator: ByteBufferAllocator())
@@ -37,7 +37,7 @@ final class PeerStream {
     /// Whether the failure of this time is in the log already.
     private var isFailureLogged = false
 
-    init(owner: Int32, transport: RaftTransport, metrics: PeerMetrics) {
+    init(owner: Int32, transport: StreamTransport, metrics: PeerMetrics) {
         self.owner = owner
         self.transport = transport
         self.metrics = metrics

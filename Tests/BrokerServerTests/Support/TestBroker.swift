@@ -78,14 +78,7 @@ final class TestBroker: Sendable {
             cluster: TestController.cluster,
             random: &random
         )
-        var options = BrokerOptions(
-            brokerID: 1,
-            advertisedClient: Address(host: "127.0.0.1", port: 9092)
-        )
-        options.defaultReplicationFactor = 1
-        options.offsetsTopicReplicationFactor = 1
-        options.offsetsTopicPartitions = 2
-        change(&options)
+        let options = brokerOptions(change)
         let groups = NIOLoopBoundBox.makeBoxSendingValue(logs, eventLoop: loop)
         let brokerOptions = options
         let log = RecordingLog()
@@ -129,6 +122,20 @@ final class TestBroker: Sendable {
             directory: directory,
             listener: listener
         )
+    }
+
+    private static func brokerOptions(
+        _ change: (inout BrokerOptions) -> Void
+    ) -> BrokerOptions {
+        var options = BrokerOptions(
+            brokerID: 1,
+            advertisedClient: Address(host: "127.0.0.1", port: 9092)
+        )
+        options.defaultReplicationFactor = 1
+        options.offsetsTopicReplicationFactor = 1
+        options.offsetsTopicPartitions = 2
+        change(&options)
+        return options
     }
 
     /// Stops in good order; the files can be opened again.

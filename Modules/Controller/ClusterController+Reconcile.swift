@@ -4,7 +4,7 @@ import Metadata
 import Model
 
 // Orders to brokers: whatever the plan says that is not under way and not waiting to be retried.
-extension Controller {
+extension ClusterController {
     /// Compares what should be with what is, and gives the orders that follow.
     func reconcile() {
         guard reign?.needsPlan == true, let reign else { return }

@@ -4,7 +4,7 @@ import Metadata
 import Model
 
 // Changes travel to brokers at once, in one push at a time for each of them.
-extension Controller {
+extension ClusterController {
     /// Begins a push to every broker that is online and lacks something.
     func push() {
         guard let reign else { return }

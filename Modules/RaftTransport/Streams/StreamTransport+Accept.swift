@@ -4,7 +4,7 @@ import Model
 import NIOCore
 import RaftHost
 
-extension RaftTransport {
+extension StreamTransport {
     /// What a listener's row of Raft streams needs: `RequestConfig(raftStream: ...)`.
     ///
     /// - Thread: the event loop; the value may then be handed to any thread.
@@ -82,7 +82,7 @@ extension RaftTransport {
 
 /// Carries the listener's questions to the transport's event loop.
 private struct TransportAcceptor: RaftStreamAcceptor {
-    let transport: NIOLoopBound<RaftTransport>
+    let transport: NIOLoopBound<StreamTransport>
     let eventLoop: any EventLoop
 
     func admit(

@@ -37,7 +37,7 @@ public struct RaftPeerIdentity: Sendable {
 /// Messages may be lost (a full queue, a lost stream) but those of one stream are never reordered.
 /// - Thread: the event loop only, `raftStreamAcceptor` excepted. Its listener's connections must
 ///   live on the same loop.
-public final class RaftTransport: RaftSender {
+public final class StreamTransport: RaftSender {
     /// The loop to which everything here belongs.
     public let eventLoop: any EventLoop
     /// Who gets the messages; set it before the first stream is accepted.

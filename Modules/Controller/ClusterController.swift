@@ -9,7 +9,7 @@ public import Model
 /// - Thread: any; an actor. It never blocks, and owns every task that it starts.
 /// - Invariant: `reign` is set exactly while this controller is the confirmed leader, as far as
 ///   the events have told.
-public actor Controller {
+public actor ClusterController {
     /// Makes a communicator for a caller; the duration limits a whole call, nil for the settings'.
     public typealias MakeCommunicator =
         @Sendable (InterBrokerCaller, Duration?) -> any InterBrokerCommunicator
@@ -218,7 +218,7 @@ public actor Controller {
     // MARK: Work
 
     /// Starts a task that the controller owns: it is cancelled when the reign ends.
-    func own(_ work: @escaping @Sendable (Controller) async -> Void) {
+    func own(_ work: @escaping @Sendable (ClusterController) async -> Void) {
         let number = nextTask
         nextTask += 1
         tasks[number] = Task {
@@ -273,7 +273,7 @@ public actor Controller {
 
 // MARK: Waiting
 
-extension Controller {
+extension ClusterController {
     /// Somebody who waits until something is so.
     struct Waiter {
         let deadline: Duration

@@ -4,7 +4,7 @@ import Metadata
 import Model
 
 // Brokers' lives: registration, heartbeats, silence, and the leaders that they report.
-extension Controller {
+extension ClusterController {
     /// The refusal after which a broker registers again.
     static let notRegistered = Refusal("broker not registered")
 

@@ -4,7 +4,7 @@ import Metadata
 import Model
 
 // Topics: validate, place, commit; the plan does the rest.
-extension Controller {
+extension ClusterController {
     /// Creates topics and waits until each partition has a leader, or until the time is over.
     func createTopics(
         _ request: CreateTopicsRequest
