@@ -179,6 +179,10 @@ let tools: [Target] = [
     tool("martlet-topic", ["ToolSupport", "KafkaClient", "KafkaProtocol", "Model", arguments]),
     tool("martlet-cluster", ["ToolSupport", "KafkaClient", "Model", arguments]),
     tool(
+        "martlet-log",
+        ["ToolSupport", "RaftLog", "RecordBatch", "Compression", "Raft", "Disk", "Model", arguments]
+    ),
+    tool(
         "martlet-produce",
         ["ToolSupport", "KafkaClient", "Compression", "RecordBatch", "Model", nioCore, arguments]
     ),
