@@ -118,7 +118,7 @@ import Testing
 
     @Test func `one byte after the other does not prolong the time`() async throws {
         let change: (inout ListenerOptions, inout PeerChecks) -> Void = { options, _ in
-            options.requestTimeout = .milliseconds(60)
+            options.requestTimeout = .milliseconds(500)
         }
         try await Peers.with(change: change) { peers in
             let raw = try await RawPeer(to: peers.address)
