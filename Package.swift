@@ -1,6 +1,5 @@
 // swift-tools-version: 6.2
 // The architecture in one file: what exists, and what may import what. Arrows only go down.
-import Foundation
 import PackageDescription
 
 let settings: [SwiftSetting] = [
@@ -180,7 +179,10 @@ let tools: [Target] = [
     tool("martlet-cluster", ["ToolSupport", "KafkaClient", "Model", arguments]),
     tool(
         "martlet-log",
-        ["ToolSupport", "RaftLog", "RecordBatch", "Compression", "Raft", "Disk", "Model", arguments]
+        [
+            "ToolSupport", "RaftLog", "RecordBatch", "Compression", "Raft", "Disk", "Model",
+            arguments,
+        ]
     ),
     tool(
         "martlet-produce",
@@ -280,22 +282,6 @@ let slowTests: [Target] = [
         swiftSettings: settings
     ),
 ]
-
-// Transitional: targets whose folder does not exist yet are left out, and those that need them.
-let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
-func exists(_ target: Target) -> Bool {
-    FileManager.default.fileExists(atPath: "\(here)/\(target.path ?? "")")
-}
-
-func complete(_ targets: [Target]) -> [Target] {
-    let names = Set(targets.map(\.name))
-    let rest = targets.filter { target in
-        target.dependencies.allSatisfy {
-            if case .byNameItem(let name, _) = $0 { names.contains(name) } else { true }
-        }
-    }
-    return rest.count == targets.count ? rest : complete(rest)
-}
 
 let package = Package(
     name: "martlet",

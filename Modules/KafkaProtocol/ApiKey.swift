@@ -24,6 +24,7 @@ public enum ApiKey: Int16, Sendable, CaseIterable {
 /// Which versions of the APIs Martlet speaks: Kafka 2.8's row, less what is absent.
 ///
 /// - Invariant: one coherent release, since clients infer features from the row as a whole.
+///   DescribeCluster alone goes one further: kafka-python 3.0 cannot read its version 0.
 /// - Source: the ranges that a Kafka 2.8 broker answers.
 public enum KafkaVersions {
     /// What ApiVersions answers for an API; nil if it is not served.
