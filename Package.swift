@@ -199,10 +199,6 @@ let tools: [Target] = [
             nioCore, arguments,
         ]
     ),
-    tool(
-        "warm",
-        [nioCore, nioPosix, nioHTTP1, nioEmbedded, logging, metrics, lifecycle, arguments]
-    ),
 ]
 
 let testTargets: [Target] = [
