@@ -18,8 +18,8 @@ public struct VerifiedGroup: Sendable {
 extension LogInspector {
     /// Verifies every row, payload and batch of a group and the running hash over them.
     ///
-    /// What looks wrong while a daemon writes to the directory is looked at again. Segments are
-    /// verified as far as the checkpoint vouches for them; the rest is what the write-ahead log has.
+    /// What looks wrong while a daemon writes to the directory is looked at again; segments are
+    /// verified as far as the checkpoint vouches for them, the rest is what the WAL has.
     ///
     /// - Parameter problemsMax: after so many the search is given up.
     public func verify(_ group: InspectedGroup, problemsMax: Int = 20) -> VerifiedGroup {

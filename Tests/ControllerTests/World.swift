@@ -224,7 +224,7 @@ func until(
     sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: () async throws -> Bool
 ) async throws {
-    for _ in 0..<20_000 {
+    for _ in 0..<400_000 {
         if try await condition() { return }
         await Task.yield()
     }
