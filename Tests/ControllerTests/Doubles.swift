@@ -113,21 +113,11 @@ final class FakeBrokers: InterBrokerCommunicator {
         requestID: RequestID?
     ) async throws(InterBrokerError) -> Request.Response {
         await Task.yield()
-        var broker = self[target.id]
-        guard broker.isUp else {
-            throw .connectFailed(address: target.address, reason: "connection refused")
+        // One step under the lock: orders and pushes reach a broker at the same time.
+        let outcome = state.withLock { brokers in
+            brokers[target.id]?.take(request, target) ?? .failure(.missingAddress)
         }
-        let answer: Any
-        do throws(Refusal) {
-            answer = try broker.answer(request, target.id)
-        } catch {
-            throw .refused(error)
-        }
-        let isLost = broker.lostAnswers > 0
-        if isLost { broker.lostAnswers -= 1 }
-        let changed = broker
-        change(target.id) { $0 = changed }
-        if isLost { throw .connectionClosed(address: target.address) }
+        let answer = try outcome.get()
         guard let response = answer as? Request.Response else {
             throw .badAnswer(address: target.address, reason: "\(Request.type.name)")
         }
@@ -152,6 +142,26 @@ final class FakeBrokers: InterBrokerCommunicator {
 }
 
 extension FakeBrokers.Broker {
+    /// Carries a request out; the answer may get lost nevertheless.
+    fileprivate mutating func take(
+        _ request: Any,
+        _ target: InterBrokerTarget
+    ) -> Result<Any, InterBrokerError> {
+        guard isUp else {
+            return .failure(
+                .connectFailed(address: target.address, reason: "connection refused")
+            )
+        }
+        do throws(Refusal) {
+            let answer = try answer(request, target.id)
+            guard lostAnswers > 0 else { return .success(answer) }
+            lostAnswers -= 1
+            return .failure(.connectionClosed(address: target.address))
+        } catch {
+            return .failure(.refused(error))
+        }
+    }
+
     fileprivate mutating func answer(_ request: Any, _ id: Int32) throws(Refusal) -> Any {
         switch request {
         case let start as StartPartitionRaftGroupRequest:
