@@ -33,8 +33,7 @@ public final class Replica {
     var durable: LogIndex
     /// The no-op with which this replica began to lead; later ones confirm it.
     var firstIndexOfLeadership: LogIndex = 0
-    /// The term for which `nextOffset` counts on; another term reads it from the log again.
-    var offsetTerm: Term = 0
+    /// The offset of the next proposal while this replica leads.
     var nextOffset: Offset = 0
     var snapshotIndex: LogIndex
     var isDirty = false
@@ -81,6 +80,15 @@ public final class Replica {
 // MARK: Proposals
 
 extension Replica {
+    /// Whether a proposal made now would enter the log.
+    ///
+    /// `leadership` is what was told at the end of the last turn; the core may have stepped down
+    /// since, and whoever judges a batch by what leads to it must know that at once.
+    public var acceptsProposals: Bool {
+        !isStopped && !isSuspect && node.role == .leader && leadership.isLeader
+            && leadership.term == node.term
+    }
+
     /// Appends a batch to the group's log, stamped with its offsets and the leader's epoch.
     ///
     /// - Thread: the event loop; `completion` is called there too, perhaps before this returns.
@@ -90,15 +98,7 @@ extension Replica {
         completion: @escaping (ProposalOutcome) -> Void
     ) {
         manager.eventLoop.preconditionInEventLoop()
-        guard !isStopped, !isSuspect, node.role == .leader else {
-            return completion(.notLeader(node.leader))
-        }
-        if offsetTerm != node.term {
-            // Entries of former terms may still wait in the core; the log counts them first.
-            manager.collect(self)
-            offsetTerm = node.term
-            nextOffset = log.nextOffset
-        }
+        guard acceptsProposals else { return completion(.notLeader(node.leader)) }
         let baseOffset = nextOffset
         let stamped = batch.stamped(baseOffset: baseOffset, epoch: node.term.leaderEpoch)
         do {
@@ -128,7 +128,7 @@ extension Replica {
     /// and false if the leadership is lost meanwhile.
     public func readBarrier(_ completion: @escaping (Bool) -> Void) {
         manager.eventLoop.preconditionInEventLoop()
-        guard !isStopped, !isSuspect, node.role == .leader else { return completion(false) }
+        guard acceptsProposals else { return completion(false) }
         let context = nextBarrier
         nextBarrier += 1
         barriers.append((context, nil, completion))
@@ -267,6 +267,8 @@ extension Replica {
         let before = leadership
         if now.isLeader, !before.isLeader || before.term != now.term {
             firstIndexOfLeadership = node.lastIndex
+            // The turn has handed everything to the log, entries of former terms too.
+            nextOffset = log.nextOffset
             leadership = now
             leadership.isConfirmed = applied >= firstIndexOfLeadership
         } else {

@@ -53,9 +53,7 @@ enum ProduceHandler {
         }
         pending.partitions[place] = partition
         guard let records = data.records else { return pending.fail(place, .invalidRecord) }
-        guard partition.leadership.isLeader else {
-            return pending.fail(place, .notLeaderOrFollower)
-        }
+        guard partition.acceptsBatches else { return pending.fail(place, .notLeaderOrFollower) }
         switch ProduceValidation.check(
             records,
             bytesMax: partition.messageBytesMax,

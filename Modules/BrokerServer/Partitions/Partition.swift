@@ -93,6 +93,9 @@ public final class Partition {
     /// Whether this replica leads and knows every offset that was acknowledged before.
     var isConfirmedLeader: Bool { leadership.isLeader && leadership.isConfirmed }
 
+    /// Whether a batch that is produced now would enter the log.
+    var acceptsBatches: Bool { replica?.acceptsProposals ?? false }
+
     /// The leader epoch that clients see: the term.
     var leaderEpoch: Int32 { leadership.term.leaderEpoch }
 
@@ -104,13 +107,16 @@ public final class Partition {
 
 extension Partition {
     /// Judges a batch and appends it; `completion` is called once, perhaps before this returns.
+    ///
+    /// A replica that no longer leads judges nothing: a batch behind one that it turned away would
+    /// count as out of order, and make an idempotent producer begin a new epoch.
     func produce(
         _ payload: BatchPayload,
         producer: ProducerBatch?,
         _ acknowledgement: Acknowledgement,
         completion: @escaping (ProduceOutcome) -> Void
     ) {
-        guard let replica, leadership.isLeader else {
+        guard let replica, replica.acceptsProposals else {
             return completion(.failed(.notLeaderOrFollower))
         }
         if let producer {
