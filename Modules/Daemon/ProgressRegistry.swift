@@ -64,6 +64,24 @@ public final class ProgressRegistry: Sendable {
         return counter
     }
 
+    /// Registers a thread that works off a queue, and returns how to probe it.
+    ///
+    /// Call the result regularly: it hands the thread an empty job, unless the last one still
+    /// waits. A thread that hangs in one job leaves the probe behind it unanswered.
+    /// - Parameter run: queues a job on the thread.
+    public func probing(
+        _ name: String,
+        patience: Duration = .seconds(20),
+        run: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
+    ) -> @Sendable () -> Void {
+        let counter = working(name, patience: patience)
+        return {
+            guard counter.outstanding == 0 else { return }
+            counter.begin()
+            run { counter.end() }
+        }
+    }
+
     /// Registers a part that counts by itself; both closures must not block.
     public func register(
         _ name: String,

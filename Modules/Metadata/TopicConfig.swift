@@ -182,8 +182,8 @@ extension TopicConfig {
         "message.timestamp.type",
         .string,
         "CreateTime",
-        .oneOf(["CreateTime", "LogAppendTime"]),
-        "Whether records carry the producer's time or that of their arrival."
+        .oneOf(["CreateTime"]),
+        "Always CreateTime: records carry their producer's time."
     )
     /// How dirty a log must be to be compacted.
     public static let minCleanableDirtyRatio = TopicConfig(

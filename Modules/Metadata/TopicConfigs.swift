@@ -99,8 +99,6 @@ extension TopicConfigs {
     public var isDeleted: Bool { policies.contains("delete") }
     /// Whether only the newest record of each key is kept.
     public var isCompacted: Bool { policies.contains("compact") }
-    /// Whether the broker's clock replaces the producers' time stamps.
-    public var isLogAppendTime: Bool { value(.messageTimestampType) == "LogAppendTime" }
     /// How far a record's time stamp may lie in the past; milliseconds.
     public var messageTimestampBeforeMaxMs: Int64 { integer(.messageTimestampBeforeMaxMs) }
     /// How far a record's time stamp may lie in the future; milliseconds.

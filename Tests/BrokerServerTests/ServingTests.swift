@@ -129,6 +129,15 @@ import Testing
         try await broker.stop()
     }
 
+    @Test func `nobody but the broker itself writes to an internal topic`() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("__consumer_offsets")
+        let client = try await broker.client()
+        let answer = try await Self.produce(client, "__consumer_offsets", testBatch(["a"]))
+        #expect(answer.errorCode == KafkaError.invalidTopicException.rawValue)
+        try await broker.stop()
+    }
+
     @Test func `produce with acks 0 is not answered, and an error closes the connection`()
         async throws
     {

@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import Daemon
@@ -33,6 +34,22 @@ import Testing
         #expect(registry.look(now: start + .seconds(21)).stalled == ["writer"])
         writer.end()
         #expect(registry.look(now: start + .seconds(22)).stalled == [])
+    }
+
+    @Test func `a thread that hangs leaves its probe unanswered`() {
+        let jobs = Mutex<[@Sendable () -> Void]>([])
+        let probe = registry.probing("writer", patience: .seconds(20)) { job in
+            jobs.withLock { $0.append(job) }
+        }
+        probe()
+        probe()
+        #expect(jobs.withLock { $0.count } == 1, "one probe at a time")
+        #expect(registry.look(now: start).stalled == [])
+        #expect(registry.look(now: start + .seconds(21)).stalled == ["writer"])
+        jobs.withLock { $0.removeFirst() }()
+        #expect(registry.look(now: start + .seconds(22)) == .init(stalled: [], hasAdvanced: true))
+        probe()
+        #expect(jobs.withLock { $0.count } == 1)
     }
 
     @Test func `the supervisor feeds the watchdog only while all parts advance`() {

@@ -28,11 +28,20 @@ import Testing
         )
     }
 
+    @Test func `a promise that would not be kept is refused`() {
+        for (key, value) in [
+            ("message.timestamp.type", "LogAppendTime"), ("compression.type", "zstd"),
+            ("unclean.leader.election.enable", "true"),
+        ] {
+            #expect(TopicConfig.refusal(of: TopicConfigs([ConfigEntry(key, value)])) != nil)
+        }
+    }
+
     @Test func `what is not set has Kafka's default`() {
         var configs = TopicConfigs.defaults
         #expect(configs.maxMessageBytes == 1_048_588)
         #expect(configs.retentionMs == 604_800_000)
-        #expect(configs.isDeleted && !configs.isCompacted && !configs.isLogAppendTime)
+        #expect(configs.isDeleted && !configs.isCompacted)
         configs["cleanup.policy"] = "compact"
         configs["max.message.bytes"] = "100"
         configs["retention.bytes"] = "5"

@@ -270,10 +270,16 @@ final class BrokerDaemon: Sendable {
     }
 
     /// Feeds the watchdog and the status line from the loop's own ticks.
+    ///
+    /// The loop applies entries; the threads that write and read the log are probed from it.
     private func watch(_ manager: RaftManager, _ loop: any EventLoop) {
         let ticks = progress.ticking("event loop")
+        let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
+        let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
         loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [self] _ in
             ticks.advance()
+            probeWriter()
+            probeReader()
             guard let parts = parts.withLock({ $0 }) else { return }
             status.withLock { $0 = parts.broker.value.statusLine }
         }

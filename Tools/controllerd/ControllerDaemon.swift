@@ -178,8 +178,12 @@ final class ControllerDaemon: Sendable {
             campaignIfAlone(manager)
         }
         let ticks = progress.ticking("event loop")
+        let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
+        let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
         loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
             ticks.advance()
+            probeWriter()
+            probeReader()
         }
         manager.startTicking()
         return Parts(

@@ -52,6 +52,9 @@ enum ProduceHandler {
             return pending.fail(place, pending.absenceError(place))
         }
         pending.partitions[place] = partition
+        guard topic?.isInternal != true else {
+            return pending.fail(place, .invalidTopicException, "an internal topic")
+        }
         guard let records = data.records else { return pending.fail(place, .invalidRecord) }
         guard partition.acceptsBatches else { return pending.fail(place, .notLeaderOrFollower) }
         switch ProduceValidation.check(

@@ -7,12 +7,15 @@ import RaftLog
 final class HostedTopic {
     let name: String
     let id: TopicID
+    /// Whether the topic is Martlet's own: clients read it and never write it.
+    let isInternal: Bool
     /// By partition number; nil where this broker hosts no replica.
     fileprivate(set) var partitions: [Partition?] = []
 
     init(name: String, id: TopicID) {
         self.name = name
         self.id = id
+        self.isInternal = TopicName(name)?.isInternal ?? false
     }
 
     /// The replica of a partition, if it is hosted here.
