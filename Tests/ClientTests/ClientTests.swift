@@ -21,7 +21,7 @@ enum Library: String, CaseIterable, CustomTestStringConvertible, Sendable {
         let path = #filePath.split(separator: "/").dropLast().joined(separator: "/")
         let topic = ([scenario, rawValue] + options).joined(separator: "-")
         let result = try await runCommand(
-            "python3",
+            Places.python,
             ["/\(path)/scripts/\(script)", scenario, cluster.bootstrap, topic] + options,
             in: cluster.directory
         )

@@ -28,7 +28,7 @@ struct Kcat {
                 made.result(timeout=20)
             """
         let result = try await runCommand(
-            "python3",
+            Places.python,
             ["-c", code, cluster.bootstrap, topic, "\(partitions)"],
             in: cluster.directory
         )

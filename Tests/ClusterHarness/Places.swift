@@ -36,6 +36,16 @@ package enum Places {
         return path
     }
 
+    /// The Python that has the Kafka clients: the one of `.ci/install`, else the system's.
+    package static let python: String = {
+        let source = #filePath
+        guard let tests = source.range(of: "/Tests/ClusterHarness/")?.lowerBound else {
+            return "python3"
+        }
+        let installed = "\(source[..<tests])/.build/clients/bin/python3"
+        return access(installed, X_OK) == 0 ? installed : "python3"
+    }()
+
     /// A fresh directory for one cluster; short, since sockets lie in it.
     package static func makeDirectory(_ name: String) throws -> String {
         let base = setting("MARTLET_TEST_DIRECTORY") ?? "/tmp"
@@ -80,7 +90,7 @@ package enum Places {
     }
 }
 
-extension Substring {
+extension StringProtocol {
     fileprivate func range(of text: String) -> Range<Index>? {
         var start = startIndex
         while start < endIndex {

@@ -194,6 +194,6 @@ package final class TestCluster {
         _ arguments: [String],
         within patience: Duration = .seconds(90)
     ) async throws -> CommandResult {
-        try await runCommand("python3", [path] + arguments, in: directory, within: patience)
+        try await runCommand(Places.python, [path] + arguments, in: directory, within: patience)
     }
 }

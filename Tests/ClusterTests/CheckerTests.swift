@@ -13,7 +13,7 @@ extension ClusterTests {
             try writeFile("\(directory)/read.txt", read.map { "\($0)\n" }.joined())
             try writeFile("\(directory)/w.log", log.map { "\($0)\n" }.joined())
             return try await runCommand(
-                "python3",
+                Places.python,
                 [script("check_history.py"), "\(directory)/read.txt", "\(directory)/w.log"],
                 in: directory
             )

@@ -21,7 +21,7 @@ extension ClusterTests {
                 let load = try await Load(on: cluster, topic: "orders", partitions: 3, writers: 1)
                 let path = "\(cluster.directory)/commits.log"
                 let member = try ChildProcess(
-                    "python3",
+                    Places.python,
                     [script("keep_consuming.py"), cluster.bootstrap, "orders", group, path],
                     environment: commandEnvironment(),
                     output: "\(cluster.directory)/member.out",

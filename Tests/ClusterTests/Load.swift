@@ -18,7 +18,7 @@ final class Load {
         self.writers = try (1...writers).map { number in
             let path = "\(cluster.directory)/writer\(number).log"
             let process = try ChildProcess(
-                "python3",
+                Places.python,
                 [
                     script("keep_writing.py"), cluster.bootstrap, topic, "\(partitions)",
                     "writer\(number)", path, "200",
