@@ -74,6 +74,10 @@ public protocol OpenFile: AnyObject, Sendable {
         throws(DiskError) -> Int
     /// Writes the parts one after the other from a position on, all of them or an error.
     func write(_ parts: [UnsafeRawBufferPointer], at position: UInt64) throws(DiskError)
+    /// Writes the parts like ``write(_:at:)``, but past the page cache where that is worth it.
+    ///
+    /// For bulk that is seldom read from the file soon after.
+    func writeBulk(_ parts: [UnsafeRawBufferPointer], at position: UInt64) throws(DiskError)
     /// Reserves space up to `end`; the file then has at least that size, and zeros where nothing
     /// was written.
     func allocate(from start: UInt64, to end: UInt64) throws(DiskError)
@@ -87,6 +91,14 @@ public protocol OpenFile: AnyObject, Sendable {
 }
 
 extension OpenFile {
+    /// Writes through the page cache: what a file does that knows no other way.
+    public func writeBulk(
+        _ parts: [UnsafeRawBufferPointer],
+        at position: UInt64
+    ) throws(DiskError) {
+        try write(parts, at: position)
+    }
+
     /// Reads `count` bytes, or as many as there are up to the end of the file.
     public func read(_ count: Int, at position: UInt64) throws(DiskError) -> [UInt8] {
         var failure: DiskError?

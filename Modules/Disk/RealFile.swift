@@ -5,6 +5,7 @@ import Synchronization
 final class RealFile: OpenFile {
     let path: String
     private let descriptor: Int32
+    private let direct = DirectWriter()
 
     init(descriptor: Int32, path: String) {
         self.descriptor = descriptor
@@ -106,6 +107,33 @@ final class RealFile: OpenFile {
             vectors[first].iov_base += left
             vectors[first].iov_len -= left
         }
+    }
+
+    func writeBulk(
+        _ parts: [UnsafeRawBufferPointer],
+        at position: UInt64
+    ) throws(DiskError) {
+        let total = parts.reduce(0) { $0 + $1.count }
+        guard DirectWriter.isBulk(total), let target = direct.descriptor(of: descriptor) else {
+            return try write(parts, at: position)
+        }
+        let block = UInt64(DirectWriter.blockBytes)
+        let start = (position + block - 1) / block * block
+        let end = (position + UInt64(total)) / block * block
+        var cursor = PartCursor(parts)
+        try write(cursor.take(Int(start - position)), at: position)
+        var rest = cursor
+        let count = Int(end - start)
+        let (done, code) = DirectWriter.write(&cursor, count: count, to: target, at: start)
+        // Some file systems take the flag at open and refuse the write.
+        if code == EINVAL {
+            direct.giveUp()
+        } else if code != 0 {
+            throw DiskError(.write, path, code)
+        }
+        _ = rest.take(done)
+        let left = total - Int(start - position) - done
+        try write(rest.take(left), at: start + UInt64(done))
     }
 
     func allocate(from start: UInt64, to end: UInt64) throws(DiskError) {

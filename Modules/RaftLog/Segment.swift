@@ -111,7 +111,7 @@ final class Segment {
             let file = try open(&log, "log", upTo: end, context, stepMin: context.stepBytesMin)
             context.parts.removeAll(keepingCapacity: true)
             context.batches.collect(into: &context.parts)
-            try file.write(context.parts, at: start)
+            try file.writeBulk(context.parts, at: start)
             logBytes = end
         }
         try writeRows(entries, context)

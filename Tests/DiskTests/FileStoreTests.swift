@@ -55,6 +55,38 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases)
+    func `bulk and small writes into one file are read back as they were`(_ kind: Kind) throws {
+        try withStore(kind) { files, path in
+            let file = try files.open("\(path)/a", .create)
+            var model = [UInt8](repeating: 0, count: 4 << 20)
+            try file.allocate(from: 0, to: UInt64(model.count))
+            var seed: UInt64 = 7
+            func draw(_ below: Int) -> Int {
+                seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Int(seed >> 33) % below
+            }
+            for round in 0..<60 {
+                let count = 1 + draw(round % 3 == 0 ? 1 << 20 : 9000)
+                let position = draw(model.count - count)
+                let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ round) }
+                try bytes.withUnsafeBytes { all in
+                    let cut = draw(count)
+                    let parts = [
+                        UnsafeRawBufferPointer(rebasing: all[..<cut]),
+                        UnsafeRawBufferPointer(rebasing: all[cut...]),
+                    ]
+                    try file.writeBulk(parts, at: UInt64(position))
+                }
+                model.replaceSubrange(position..<position + count, with: bytes)
+                let from = max(0, position - 5000)
+                let size = min(model.count - from, count + 10_000)
+                #expect(try file.read(size, at: UInt64(from)) == Array(model[from..<from + size]))
+            }
+            #expect(try file.read(model.count, at: 0) == model)
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
     func `allocation and zeros extend a file, truncation cuts it`(_ kind: Kind) throws {
         try withStore(kind) { files, path in
             let file = try files.open("\(path)/a", .create)

@@ -46,6 +46,14 @@ struct Bench: ToolCommand {
     )
     var disk: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Also report the processor time of this process; once for each daemon.",
+            valueName: "pid"
+        )
+    )
+    var pid: [Int32] = []
+
     @Flag(help: "Print one JSON object instead of a table.")
     var json = false
 
@@ -58,6 +66,9 @@ struct Bench: ToolCommand {
             throw ValidationError("'\(topic)' is no topic name")
         }
         guard partitions >= 1 else { throw ValidationError("--partitions must be at least 1") }
+        for pid in pid where ProcessorTime.of(pid) == nil {
+            throw ValidationError("there is no process \(pid)")
+        }
     }
 
     func perform() async throws {
@@ -69,7 +80,10 @@ struct Bench: ToolCommand {
                 let starts = mode == .consume ? nil : try await ends(names, client)
                 if mode != .consume {
                     let run = ProduceLoad(title: title, options: options, partitions: names)
-                    results.append(.produce(title, options, try await run.run(client)))
+                    let before = ProcessorTime.of(pid)
+                    var figures = try await run.run(client)
+                    figures.daemonCPUSeconds = ProcessorTime.of(pid) - before
+                    results.append(.produce(title, options, figures))
                 }
                 if mode != .produce {
                     let run = ConsumeLoad(title: title, seconds: options.duration)

@@ -11,6 +11,8 @@ struct ProduceFigures: Sendable {
     var firstError: KafkaClientError?
     var seconds = 0.0
     var clientCPUSeconds = 0.0
+    /// Of all daemons that were named; 0 if none was.
+    var daemonCPUSeconds = 0.0
     var latency = LatencyHistogram()
 }
 

@@ -39,13 +39,3 @@ final class Progress: Sendable {
         Terminal.write("\r\u{1b}[K", to: STDERR_FILENO)
     }
 }
-
-/// What this process has used of the processors, in seconds.
-enum ProcessorTime {
-    static func now() -> Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        let user = Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
-        return user + Double(usage.ru_stime.tv_sec) + Double(usage.ru_stime.tv_usec) / 1e6
-    }
-}

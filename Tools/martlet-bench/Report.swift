@@ -25,6 +25,7 @@ enum Report {
           fdatasync    p50 \(Words.duration(nanoseconds: floor.syncP50)), \
         p99 \(Words.duration(nanoseconds: floor.syncP99))
           overwriting  \(Words.fixed(floor.bytesPerSecond / 1e6, 1)) MB/s, synced each MiB
+          growing      \(Words.fixed(floor.newBytesPerSecond / 1e6, 1)) MB/s, a new file, unsynced
 
         """
     }
@@ -50,6 +51,11 @@ enum Report {
               client CPU   \(Words.fixed(figures.clientCPUSeconds, 1)) s
 
             """
+        if figures.daemonCPUSeconds > 0, figures.bytes > 0 {
+            let each = figures.daemonCPUSeconds * 1e9 / Double(figures.bytes)
+            text += "  daemons' CPU \(Words.fixed(figures.daemonCPUSeconds, 1)) s, "
+            text += "\(Words.fixed(each, 1)) s for each GB\n"
+        }
         if figures.failed > 0, let error = figures.firstError {
             text += "  FAILED       \(Words.count(figures.failed, "record")): \(error)\n"
         }
@@ -92,6 +98,7 @@ enum Report {
             ("kind", quoted("disk")), ("sync_p50_ns", "\(floor.syncP50)"),
             ("sync_p99_ns", "\(floor.syncP99)"),
             ("bytes_per_second", "\(Int(floor.bytesPerSecond))"),
+            ("new_bytes_per_second", "\(Int(floor.newBytesPerSecond))"),
         ])
     }
 
@@ -116,6 +123,7 @@ enum Report {
             ("latency_p999_ns", "\(figures.latency.percentile(0.999))"),
             ("latency_max_ns", "\(figures.latency.longest)"),
             ("client_cpu_seconds", Words.fixed(figures.clientCPUSeconds, 3)),
+            ("daemon_cpu_seconds", Words.fixed(figures.daemonCPUSeconds, 3)),
         ])
     }
 
