@@ -81,7 +81,8 @@ public actor ControllerLink {
     /// Asks the controller leader, following its successors until `attempts` are used up.
     ///
     /// A request is sent again only where the one before it was refused by a controller that does
-    /// not lead, or never reached one: what might have taken effect is not repeated.
+    /// not lead, or never reached one: what might have taken effect is not repeated. A broker
+    /// that belongs to no cluster yet registers first; everything else waits for that.
     public func ask<Request: InterBrokerRequest>(
         _ request: Request,
         attempts: Int = 10
@@ -90,6 +91,10 @@ public actor ControllerLink {
         for attempt in 0..<attempts {
             if attempt > 0 { try? await Task.sleep(for: configuration.retryInterval) }
             guard !Task.isCancelled else { break }
+            guard state.clusterID != nil || request is RegisterBrokerRequest else {
+                last = .refused(Refusal("this broker is not registered with a controller yet"))
+                continue
+            }
             guard let target = await findLeader() else { continue }
             do {
                 let answer = try await communicator.send(request, to: target)

@@ -1,0 +1,105 @@
+import Disk
+import InterBroker
+import InterBrokerProtocol
+import Model
+import Synchronization
+import Testing
+
+@testable import BrokerServer
+
+/// The broker's way to the controllers, with controllers that are a struct of this test.
+@Suite struct ControllerLinkTests {
+    /// A leader that refuses whoever names no cluster, and notes what it is sent.
+    private struct Controllers: InterBrokerCommunicator {
+        let caller: InterBrokerCaller
+        let seen: Seen
+
+        final class Seen: Sendable {
+            let types = Mutex<[InterBrokerRequestType]>([])
+        }
+
+        func send<Request: InterBrokerRequest>(
+            _ request: Request,
+            to target: InterBrokerTarget,
+            requestID: RequestID?
+        ) async throws(InterBrokerError) -> Request.Response {
+            seen.types.withLock { $0.append(Request.type) }
+            let answer: Any
+            switch request {
+            case is ControllerDiscoverRequest:
+                answer = ControllerDiscoverResponse(
+                    leaderID: 1,
+                    leaderAddress: "c1:9190",
+                    epoch: 1,
+                    members: [:]
+                )
+            case is RegisterBrokerRequest:
+                answer = RegisterBrokerResponse(
+                    clusterID: TestController.cluster,
+                    epoch: 1,
+                    metadataVersion: 0
+                )
+            default:
+                guard caller.clusterID != nil else {
+                    throw .refused(Refusal("wrong cluster ID: none given"))
+                }
+                answer = CreateTopicsResponse(topics: [])
+            }
+            guard let response = answer as? Request.Response else {
+                throw .badAnswer(address: target.address, reason: "\(Request.type.name)")
+            }
+            return response
+        }
+
+        func send<Request: InterBrokerRequest>(
+            batch requests: [Request],
+            to target: InterBrokerTarget,
+            requestIDs: [RequestID]?
+        ) async -> [Result<Request.Response, InterBrokerError>] { [] }
+    }
+
+    @Test func `what needs a cluster waits until the broker belongs to one`() async throws {
+        let broker = try await TestBroker.start()
+        let files = MemoryFiles()
+        try files.makeDirectory("/state")
+        let executor = ThreadExecutor(name: "state")
+        let state = try BrokerStateFile.open(
+            directory: "/state",
+            broker: 1,
+            files: files,
+            executor: executor
+        )
+        let seen = Controllers.Seen()
+        var configuration = ControllerLink.Configuration(
+            broker: 1,
+            controllers: [InterBrokerTarget(id: 1, address: "c1:9190")],
+            registration: RegisterBrokerRequest(
+                clientHost: "b1",
+                clientPort: 9092,
+                peerAddress: "b1:9192",
+                directoryID: DirectoryID(UniqueID(high: 1, low: 1)),
+                session: SessionID(UniqueID(high: 2, low: 2))
+            )
+        )
+        configuration.retryInterval = .milliseconds(1)
+        let link = ControllerLink(
+            configuration,
+            broker: broker.reference,
+            state: state,
+            logger: broker.log.logger
+        ) { Controllers(caller: $0, seen: seen) }
+        await #expect(throws: InterBrokerError.self) {
+            try await link.ask(CreateTopicsRequest(topics: []), attempts: 3)
+        }
+        #expect(seen.types.withLock { $0 } == [], "nothing is sent that must be refused")
+        let work = Task { await link.run() }
+        _ = try await link.ask(CreateTopicsRequest(topics: []), attempts: 10_000)
+        let types = seen.types.withLock { $0 }
+        let registered = try #require(types.firstIndex(of: .registerBroker))
+        #expect(try registered < #require(types.firstIndex(of: .createTopics)))
+        work.cancel()
+        await work.value
+        try await broker.stop()
+        executor.stop()
+    }
+}
