@@ -92,7 +92,8 @@ final class PendingProduce {
     let request: KafkaRequest
     let acks: Int16
     var partitions: [Partition?]
-    private let body: ProduceRequest
+    /// Emptied by the answer: whoever still holds this object must not hold the records.
+    private var body: ProduceRequest
     private var results: [PartitionProduceResult?]
     private var missing: Int
     private var isStarted = false
@@ -166,10 +167,17 @@ final class PendingProduce {
         isAnswered = true
         guard acks != 0 else { return answerUnacknowledged() }
         let response = makeResponse()
+        forget()
         request.answer { response.write(to: &$0, version: request.version) }
     }
 
+    private func forget() {
+        body = ProduceRequest()
+        partitions = []
+    }
+
     private func answerUnacknowledged() {
+        forget()
         for result in results {
             if let error = result?.error, error != .none {
                 return request.close(.unacknowledgedError(error))
