@@ -134,7 +134,7 @@ let modules: [Target] = [
         "Controller",
         [
             "Model", "Metadata", "RecordBatch", "Raft", "RaftLog", "RaftHost", "InterBroker",
-            "InterBrokerProtocol", "Systemd", nioCore, logging,
+            "InterBrokerProtocol", "Systemd", "Telemetry", nioCore, logging,
         ]
     ),
     module(
@@ -226,7 +226,10 @@ let testTargets: [Target] = [
     tests("Daemon", ["Systemd", "Settings", lifecycle, logging]),
     tests(
         "RaftHost",
-        ["Model", "Raft", "RaftLog", "RecordBatch", "Disk", nioCore, nioEmbedded, logging]
+        [
+            "Model", "Raft", "RaftLog", "RecordBatch", "Disk", "Telemetry", nioCore, nioEmbedded,
+            logging,
+        ]
     ),
     tests(
         "RaftTransport",

@@ -113,6 +113,7 @@ public final class Broker {
         where connection.isQuiet && connection.lastActivity < limit {
             connection.close(.idle)
         }
+        metrics.connections.set(connections.count)
         metrics.partitions.set(table.count)
         metrics.underReplicated.set(underReplicatedCount)
     }

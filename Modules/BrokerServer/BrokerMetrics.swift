@@ -1,4 +1,5 @@
 import KafkaProtocol
+import NIOCore
 public import Telemetry
 
 /// The broker's metrics, made once; counting takes no lock.
@@ -11,9 +12,12 @@ public struct BrokerMetrics: Sendable {
     let partitions: GaugeMetric
     let underReplicated: GaugeMetric
     let metadataVersion: GaugeMetric
+    let connections: GaugeMetric
     private let registry: MetricsRegistry
     /// By API key; the requests that were answered.
     private let requests: [CounterMetric?]
+    /// By API key; from a request's arrival to its answer.
+    private let durations: [HistogramMetric?]
 
     /// Makes the broker's metrics in a registry.
     public init(_ registry: MetricsRegistry = .process) {
@@ -26,19 +30,30 @@ public struct BrokerMetrics: Sendable {
         partitions = registry.gauge(.partitions)
         underReplicated = registry.gauge(.partitionsUnderReplicated)
         metadataVersion = registry.gauge(.metadataVersion)
+        connections = registry.gauge(.connections, ["listener": "client"])
         var requests: [CounterMetric?] = []
+        var durations: [HistogramMetric?] = []
         for entry in KafkaRequests.all {
             let place = Int(entry.api.rawValue)
-            while requests.count <= place { requests.append(nil) }
+            while requests.count <= place {
+                requests.append(nil)
+                durations.append(nil)
+            }
+            durations[place] = registry.histogram(.kafkaRequestDuration, ["api": "\(entry.api)"])
             requests[place] = registry.counter(
                 .kafkaRequests,
                 ["api": "\(entry.api)", "result": "ok"]
             )
         }
         self.requests = requests
+        self.durations = durations
     }
 
     func requested(_ api: ApiKey) { requests[Int(api.rawValue)]?.add() }
+
+    func answered(_ api: ApiKey, after duration: TimeAmount) {
+        durations[Int(api.rawValue)]?.recordNanoseconds(duration.nanoseconds)
+    }
 
     func produced(bytes: Int, records: Int) {
         producedBytes.add(bytes)

@@ -2,6 +2,7 @@ import InterBroker
 import InterBrokerProtocol
 import Metadata
 import Model
+import Telemetry
 
 // Changes travel to brokers at once, in one push at a time for each of them.
 extension ClusterController {
@@ -35,9 +36,11 @@ extension ClusterController {
     ) {
         guard reign?.epoch == epoch else { return }
         if let answer {
+            metrics.pushes.add()
             let version = answer.metadataVersion
             reign?.pushes.succeed(push, to: broker, holding: version, at: clock.now)
         } else {
+            metrics.pushesFailed.add()
             reign?.pushes.fail(to: broker, at: clock.now)
         }
         self.push()

@@ -3,6 +3,7 @@ import InterBrokerProtocol
 public import Logging
 import Metadata
 public import Model
+import Telemetry
 
 /// What controllerd does while it leads: watches brokers, places topics, gives orders.
 ///
@@ -58,6 +59,7 @@ public actor ClusterController {
     let proposer: any MetadataProposer
     let clock: any ControllerClock
     let logger: Logger
+    let metrics: ControllerMetrics
     private let makeCommunicator: MakeCommunicator
     var random: any RandomNumberGenerator & Sendable
     var reign: Reign?
@@ -75,6 +77,7 @@ public actor ClusterController {
         proposer: any MetadataProposer,
         clock: any ControllerClock,
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator(),
+        metrics: ControllerMetrics = ControllerMetrics(),
         logger: Logger,
         makeCommunicator: @escaping MakeCommunicator
     ) {
@@ -84,6 +87,7 @@ public actor ClusterController {
         self.clock = clock
         self.random = random
         self.logger = logger
+        self.metrics = metrics
         self.makeCommunicator = makeCommunicator
     }
 
@@ -123,6 +127,7 @@ public actor ClusterController {
         LogLines.reignBegins(configuration.id, leadership.epoch, logger)
         let tracker = BrokerTracker(silence: configuration.brokerSilence, now: clock.now)
         reign = Reign(epoch: leadership.epoch, tracker: tracker)
+        metrics.isLeader.set(1)
         if store.metadata.clusterID == nil, let cluster = store.clusterID {
             own { await $0.commit(.setClusterID(cluster)) }
         }
@@ -133,6 +138,8 @@ public actor ClusterController {
         guard let reign else { return }
         LogLines.reignEnds(configuration.id, reign.epoch, logger)
         self.reign = nil
+        metrics.isLeader.set(0)
+        metrics.reconcilerPending.set(0)
         for task in tasks.values { task.cancel() }
         for waiter in waiters { waiter.continuation.resume(returning: false) }
         waiters = []
@@ -213,6 +220,7 @@ public actor ClusterController {
         reconcile()
         push()
         checkWaiters()
+        metrics.reconcilerPending.set(reign.book.openCount)
     }
 
     // MARK: Work

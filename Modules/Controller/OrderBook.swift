@@ -49,6 +49,9 @@ struct OrderBook {
     /// Whether an order that failed may be given again by now.
     func hasDue(at now: Duration) -> Bool { failures.contains { $0.value.retryAt <= now } }
 
+    /// How many orders are under way or wait to be given again.
+    var openCount: Int { underWay.count + failures.keys.count { !underWay.contains($0) } }
+
     /// How many orders are under way.
     var underWayCount: Int { underWay.count }
 }

@@ -1,4 +1,5 @@
 public import Model
+import NIOCore
 
 /// When a proposal is answered: Kafka's `acks`.
 public enum Acknowledgement: Sendable {
@@ -26,6 +27,7 @@ struct PendingProposal {
     let term: Term
     let baseOffset: Offset
     let acknowledgement: Acknowledgement
+    let proposed: NIODeadline
     let completion: (ProposalOutcome) -> Void
 
     var done: ProposalOutcome { .done(baseOffset: baseOffset, index: index, term: term) }

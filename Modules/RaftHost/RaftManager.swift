@@ -4,6 +4,7 @@ public import Model
 public import NIOCore
 import Raft
 public import RaftLog
+import Telemetry
 
 /// Many Raft groups on one event loop: starts and stops them, and drives their cores.
 ///
@@ -21,6 +22,7 @@ public final class RaftManager {
     public private(set) var ticks: UInt64 = 0
 
     let options: RaftHostOptions
+    let metrics: RaftHostMetrics
     let logger: Logger
     var sender: (any RaftSender)?
     private(set) var replicas: [RaftGroupID: Replica] = [:]
@@ -43,11 +45,13 @@ public final class RaftManager {
         directory: LogDirectory,
         options: RaftHostOptions = RaftHostOptions(),
         random: any RandomNumberGenerator,
+        metrics: RaftHostMetrics = RaftHostMetrics(),
         logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.directory = directory
         self.options = options
+        self.metrics = metrics
         self.random = random
         self.logger = logger
     }
@@ -207,6 +211,8 @@ extension RaftManager {
 
     private func tick() {
         ticks += 1
+        metrics.groups.set(ordered.count)
+        metrics.leaders.set(leaderCount)
         for replica in ordered {
             replica.node.tick()
             if replica.ticksToCampaign >= 0 { countDown(replica) }

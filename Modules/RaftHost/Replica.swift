@@ -3,6 +3,7 @@ public import Model
 import NIOCore
 import Raft
 public import RaftLog
+import Telemetry
 
 /// One replica of one Raft group: the pure core, its log and its state machine, held together.
 ///
@@ -98,12 +99,16 @@ extension Replica {
         completion: @escaping (ProposalOutcome) -> Void
     ) {
         manager.eventLoop.preconditionInEventLoop()
-        guard acceptsProposals else { return completion(.notLeader(node.leader)) }
+        guard acceptsProposals else {
+            manager.metrics.proposalsMisdirected.add()
+            return completion(.notLeader(node.leader))
+        }
         let baseOffset = nextOffset
         let stamped = batch.stamped(baseOffset: baseOffset, epoch: node.term.leaderEpoch)
         do {
             try node.propose([Payload(stamped)])
         } catch {
+            manager.metrics.proposalsRefused.add()
             return completion(.refused("\(error)"))
         }
         nextOffset += Int64(batch.lastOffsetDelta) + 1
@@ -112,6 +117,7 @@ extension Replica {
             term: node.term,
             baseOffset: baseOffset,
             acknowledgement: acknowledgement,
+            proposed: .now(),
             completion: completion
         )
         manager.markDirty(self)
@@ -138,6 +144,8 @@ extension Replica {
 
     /// Answers the proposers that waited for what has happened now.
     func answerProposals() {
+        guard !pending.isEmpty else { return }
+        let now = NIODeadline.now()
         while let first = pending.first {
             let reached =
                 switch first.acknowledgement {
@@ -146,6 +154,10 @@ extension Replica {
                 case .committed: first.index <= applied
                 }
             guard reached else { return }
+            if case .committed = first.acknowledgement {
+                let duration = now - first.proposed
+                manager.metrics.commitDuration.recordNanoseconds(duration.nanoseconds)
+            }
             pending.removeFirst()
             first.completion(first.done)
         }
@@ -255,6 +267,17 @@ extension Replica {
         }
     }
 
+    private func count(_ before: Leadership, _ now: Leadership) {
+        // An election that is won within one turn is never seen as a candidacy.
+        let stood = now.role == .candidate || (now.role == .leader && before.role != .candidate)
+        if stood, before.term != now.term || before.role == .preCandidate {
+            manager.metrics.elections.add()
+        }
+        if now.leader != .none, now.leader != before.leader || now.term != before.term {
+            manager.metrics.leaderChanges.add()
+        }
+    }
+
     /// Tells the state machine and the proposers about a change of role, term or leader.
     func updateLeadership() {
         let now = Leadership(
@@ -265,6 +288,7 @@ extension Replica {
         )
         guard now != leadership else { return }
         let before = leadership
+        count(before, now)
         if now.isLeader, !before.isLeader || before.term != now.term {
             firstIndexOfLeadership = node.lastIndex
             // The turn has handed everything to the log, entries of former terms too.

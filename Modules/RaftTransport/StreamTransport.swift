@@ -1,3 +1,4 @@
+import CoreMetrics
 import InterBroker
 public import InterBrokerProtocol
 public import Logging
@@ -51,7 +52,10 @@ public final class StreamTransport: RaftSender {
     /// The peers to which something was queued in this turn.
     private var unflushed: [PeerStream] = []
     private var lastPeer: PeerStream?
-    var incoming: [Int32: IncomingStream] = [:]
+    var incoming: [Int32: IncomingStream] = [:] {
+        didSet { streams.record(incoming.count) }
+    }
+    private let streams: Gauge
     /// The session of each peer's newest process.
     var sessions: [Int32: SessionID] = [:]
     /// The sessions of processes that a newer one has replaced, newest last.
@@ -74,6 +78,7 @@ public final class StreamTransport: RaftSender {
         self.identity = identity
         self.options = options
         self.logger = logger
+        self.streams = Gauge(label: "raft_streams", factory: options.metrics)
         self.addressOf = addressOf
     }
 

@@ -7,6 +7,7 @@ import Raft
 import RaftHost
 import RaftLog
 import RecordBatch
+import Telemetry
 
 /// Several managers in one thread: simulated time, disks in memory, and a network of queues.
 final class HostCluster {
@@ -19,6 +20,7 @@ final class HostCluster {
         var manager: RaftManager?
         var machines: [RaftGroupID: RecordingStateMachine] = [:]
         var failure: (any Error)?
+        let registry = MetricsRegistry()
 
         init(owner: Int32) {
             self.owner = owner
@@ -73,6 +75,7 @@ final class HostCluster {
             eventLoop: loop,
             directory: directory,
             random: random,
+            metrics: RaftHostMetrics(host.registry),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         let network = Network(cluster: self, owner: host.owner)

@@ -4,6 +4,7 @@ import NIOEmbedded
 import Raft
 import RaftHost
 import RaftLog
+import Telemetry
 import Testing
 
 @Suite struct RaftHostTests {
@@ -34,6 +35,30 @@ import Testing
             #expect(host.machines[1001]?.texts == ["a", "b", "c"])
             #expect(cluster.replica(host)?.highWatermark == 3)
         }
+    }
+
+    @Test func `elections, leaders and commits are counted`() throws {
+        let cluster = HostCluster()
+        try cluster.startGroup()
+        let first = try #require(cluster.waitForLeader())
+        var outcome: ProposalOutcome?
+        cluster.replica(first)?.propose(batch("a"), .committed) { outcome = $0 }
+        #expect(cluster.run { outcome != nil })
+        #expect(first.registry.value(.raftElections) == 1)
+        #expect(first.registry.value(.raftCommitDuration) == 1)
+        cluster.kill(first)
+        let rest = cluster.hosts.filter { $0 !== first }
+        #expect(cluster.run { cluster.leaders().first != nil })
+        cluster.settle()
+        let second = try #require(cluster.leaders().first)
+        #expect(second.registry.value(.raftElections) == 1)
+        #expect(second.registry.value(.raftLeaderChanges) == 2)
+        #expect(cluster.run(ticks: 2) { second.registry.value(.raftLeaders) == 1 })
+        let other = try #require(rest.first { $0 !== second })
+        cluster.replica(other)?.propose(batch("b"), .committed) { _ in }
+        #expect(
+            other.registry.value(.raftProposalsRefused, ["reason": "not_leader"]) == 1
+        )
     }
 
     @Test func `nothing is acknowledged before a majority has it on disk`() throws {

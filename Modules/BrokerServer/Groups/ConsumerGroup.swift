@@ -8,7 +8,7 @@ import NIOCore
 /// - Source: Apache Kafka, the classic (pre KIP-848) group coordinator; KIP-345, KIP-394.
 struct ConsumerGroup: Sendable {
     /// Where a group stands; the raw values are the names in DescribeGroups.
-    enum State: String, Sendable {
+    enum State: String, CaseIterable, Sendable {
         /// No members; perhaps offsets.
         case empty = "Empty"
         /// Waiting for every member to join the next generation.

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Logging
 public import Model
 import NIOCore
+import Telemetry
 
 /// Answers the requests of consumer groups from the tables of those partitions of
 /// `__consumer_offsets` that this broker leads.
@@ -22,6 +23,7 @@ public final class GroupService: GroupCoordinator {
     private let settings: GroupSettings
     private let surroundings: Surroundings
     private let logger: Logger
+    private let metrics: GroupMetrics
     private var tables: [PartitionID: GroupTable] = [:]
     private var random = SystemRandomNumberGenerator()
     private var ticker: RepeatedTask?
@@ -31,12 +33,14 @@ public final class GroupService: GroupCoordinator {
         eventLoop: any EventLoop,
         settings: GroupSettings,
         surroundings: Surroundings,
+        metrics: GroupMetrics = GroupMetrics(),
         logger: Logger
     ) {
         self.eventLoop = eventLoop
         self.settings = settings
         self.surroundings = surroundings
         self.logger = logger
+        self.metrics = metrics
         nextOffsetsCheck = surroundings.clock().uptime + settings.offsetsCheckInterval
     }
 
@@ -71,6 +75,7 @@ public final class GroupService: GroupCoordinator {
 
     func tick() {
         for table in tables.values { table.tick() }
+        metrics.show(tables.values.flatMap(\.states))
         let now = surroundings.clock().uptime
         guard now >= nextOffsetsCheck else { return }
         nextOffsetsCheck = now + settings.offsetsCheckInterval
@@ -87,6 +92,7 @@ public final class GroupService: GroupCoordinator {
             partition: partition,
             log: log,
             settings: settings,
+            metrics: metrics,
             clock: surroundings.clock
         )
         let logger = logger

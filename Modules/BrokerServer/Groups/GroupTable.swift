@@ -1,6 +1,7 @@
 import Model
 import NIOCore
 import RaftHost
+import Telemetry
 
 /// The consumer groups of one partition of `__consumer_offsets`.
 ///
@@ -21,6 +22,7 @@ final class GroupTable {
 
     let partition: PartitionID
     let settings: GroupSettings
+    let metrics: GroupMetrics
     private(set) var phase = Phase.away
     private(set) var store = GroupStore()
     /// Records that could not be read: from a newer release, or damaged.
@@ -47,11 +49,13 @@ final class GroupTable {
         partition: PartitionID,
         log: any GroupLogAccess,
         settings: GroupSettings,
+        metrics: GroupMetrics = GroupMetrics(),
         clock: @escaping () -> GroupTime
     ) {
         self.partition = partition
         self.log = log
         self.settings = settings
+        self.metrics = metrics
         self.clock = clock
     }
 }
@@ -206,9 +210,11 @@ extension GroupTable {
         _ now: GroupTime,
         _ change: (inout ConsumerGroup) -> [GroupAction]
     ) -> [GroupAction] {
+        let generation = groups[id]?.generation ?? 0
         let actions = change(
             &groups[id, default: ConsumerGroup(id: id, settings: settings, now: now)]
         )
+        if groups[id]?.generation != generation { metrics.rebalances.add() }
         wakeAt = min(wakeAt, groups[id]?.wakeAt ?? .distantFuture)
         return actions
     }
@@ -293,6 +299,13 @@ extension GroupTable {
         by committer: Committer,
         completion: @escaping ([GroupError?]) -> Void
     ) {
+        let metrics = metrics
+        let completion: ([GroupError?]) -> Void = { results in
+            let refused = results.count { $0 != nil }
+            metrics.commitsRefused.add(refused)
+            metrics.commits.add(results.count - refused)
+            completion(results)
+        }
         if let error = refusal(of: committer, in: id) {
             return completion(offsets.map { _ in error })
         }
@@ -389,6 +402,9 @@ extension GroupTable {
         guard store.groups[id] != nil else { return nil }
         return ConsumerGroup(id: id, settings: settings, now: clock())
     }
+
+    /// The states of the live groups.
+    var states: [ConsumerGroup.State] { groups.values.map(\.state) }
 
     /// Every group of the table, in the order of their names.
     func list() -> [(id: String, protocolType: String, state: ConsumerGroup.State)] {

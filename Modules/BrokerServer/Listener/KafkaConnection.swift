@@ -151,7 +151,8 @@ extension KafkaConnection {
                 clientID: clientID,
                 connection: self,
                 slot: order.open(),
-                bytes: bytes
+                bytes: bytes,
+                arrival: lastActivity
             )
             inFlightBytes += bytes
             broker.metrics.requested(api)
@@ -168,6 +169,7 @@ extension KafkaConnection {
     /// Takes a request's answer; nil if it is owed none.
     func complete(_ request: KafkaRequest, _ response: KafkaResponse?) {
         inFlightBytes -= request.bytes
+        broker.metrics.answered(request.api, after: .now() - request.arrival)
         order.fill(request.slot, response)
         guard !isClosed, !isPumping, !isInFlushQueue else { return }
         isInFlushQueue = true

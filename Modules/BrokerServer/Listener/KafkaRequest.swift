@@ -15,6 +15,8 @@ struct KafkaRequest {
     let slot: UInt64
     /// The bytes of the request's frame, which count against the connection's limit until then.
     let bytes: Int
+    /// When its last bytes were read.
+    let arrival: NIODeadline
 
     /// Encodes the answer's body and hands it to the connection.
     func answer(_ body: (inout KafkaWriter) -> Void) {
