@@ -206,7 +206,11 @@ let testTargets: [Target] = [
     tests("Raft", ["Model"]),
     tests("RecordBatch", ["Model"]),
     tests("Metadata", ["Model"]),
-    tests("KafkaProtocol", ["Model", "RecordBatch", nioCore]),
+    tests(
+        "KafkaProtocol",
+        ["Model", "RecordBatch", nioCore],
+        exclude: ["golden.txt", "make_golden.py"]
+    ),
     tests("InterBrokerProtocol", ["Model", nioCore]),
     tests("Systemd", [logging], exclude: ["lab"]),
     tests("Disk"),
