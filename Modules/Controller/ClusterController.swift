@@ -122,6 +122,7 @@ public actor ClusterController {
     }
 
     private func take(_ leadership: ControllerLeadership) {
+        metrics.show(store.metadata)
         if let reign, !leadership.isConfirmed || leadership.epoch != reign.epoch { endReign() }
         guard leadership.isConfirmed, reign == nil else { return }
         LogLines.reignBegins(configuration.id, leadership.epoch, logger)
@@ -164,6 +165,7 @@ public actor ClusterController {
     // MARK: Events
 
     private func take(_ effects: [Effect]) {
+        metrics.show(store.metadata)
         guard reign != nil else { return }
         let metadata = store.metadata
         for effect in effects { take(effect, metadata) }
