@@ -49,6 +49,20 @@ import Testing
         #expect(sectors.contains([7]) && sectors.contains([0]))
     }
 
+    @Test func `a power loss takes the bytes and leaves the names, or the other way round`() throws
+    {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try files.syncDirectory("/")
+        try file.write([1], at: 0)
+        try files.rename("/a", to: "/b")
+        let copy = files.copy()
+        files.restart(after: .unsyncedBytes)
+        #expect(files.contents(of: "/b") == [])
+        copy.restart(after: .unsyncedNames)
+        #expect(copy.contents(of: "/a") == [1])
+    }
+
     @Test func `killing the process keeps everything`() throws {
         let files = MemoryFiles()
         let lock = try files.lock("/")
