@@ -168,7 +168,8 @@ extension MemoryFiles.State {
         keeping keeps: () -> Bool,
         prefix: (Int) -> Int
     ) {
-        for change in pending.prefix(prefix(pending.count)) { durableNames.apply(change) }
+        for slot in 0..<prefix(pending.count) { pending[slot].isSynced = true }
+        _ = durableNames.apply(synced: pending)
         pending.removeAll()
         durableNames.dropOrphans()
         names = durableNames

@@ -35,6 +35,24 @@ import Testing
         #expect(files.paths == ["/a"])
     }
 
+    @Test func `a new directory of an old name is another one`() throws {
+        let files = MemoryFiles()
+        try files.makeDirectory("/d")
+        _ = try files.open("/d/old", .create)
+        try files.syncDirectory("/")
+        try files.syncDirectory("/d")
+        try files.rename("/d", to: "/gone")
+        try files.makeDirectory("/d")
+        _ = try files.open("/d/new", .create)
+        try files.syncDirectory("/d")
+        let copy = files.copy()
+        copy.restart(after: .everythingUnsynced)
+        #expect(copy.paths == ["/d/old"], "the new directory has no durable name")
+        try files.syncDirectory("/")
+        files.restart(after: .everythingUnsynced)
+        #expect(files.paths == ["/d/new", "/gone/old"])
+    }
+
     @Test func `a random loss keeps whole sectors, some of them`() throws {
         let files = MemoryFiles()
         let file = try files.open("/a", .create)
