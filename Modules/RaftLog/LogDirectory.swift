@@ -340,13 +340,14 @@ extension LogDirectory {
         let body = {
             @Sendable (reader: SegmentReader) throws(RaftLogError) -> (SnapshotMark, Snapshot) in
             let cluster = try DataDirectory.read(path, files)?.cluster ?? ClusterID(.zero)
-            return try reader.save(snapshot, in: directory, cluster, files)
+            let partitions = "\(path)/partitions"
+            return try reader.save(snapshot, in: directory, of: partitions, cluster, files)
         }
         let isEnough = { @Sendable (view: GroupView) in view.written.index >= index }
         read(group, until: isEnough, body) { result in
             switch result {
             case .success((let mark, let shipped)):
-                let change = WriteItem.Change.snapshotSaved(group, mark, shipped)
+                let change = WriteItem.Change.snapshotSaved(store, mark, shipped)
                 writer.put(WriteItem(change: change, completion: completion))
             case .failure(let error): completion(.failure(error))
             }

@@ -51,8 +51,11 @@ extension LogWriter {
     /// Runs a step on the background thread; its failure is the writer's.
     private func backgroundStep(_ body: @escaping @Sendable () throws(DiskError) -> Void) {
         background.run {
-            guard self.queue.withLock({ $0.failure == nil }) else { return }
+            let isSound = self.queue.withLock { $0.failure == nil && !$0.hasBackgroundFailed }
+            guard isSound else { return }
             do throws(DiskError) { try body() } catch {
+                // At once: the checkpoint must not be written before the writer hears of it.
+                self.queue.withLock { $0.hasBackgroundFailed = true }
                 self.step { _ throws(DiskError) in throw error }
             }
         }

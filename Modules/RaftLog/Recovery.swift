@@ -50,6 +50,12 @@ struct Recovery {
     }
 
     func run() throws(RaftLogError) -> RecoveredState {
+        try reading { () throws(DiskError) in
+            // A process that was killed may have left names that only the kernel knows.
+            for path in [root, "\(root)/wal", "\(root)/partitions"] {
+                try files.syncDirectory(path)
+            }
+        }
         guard let checkpoint = try Checkpoint.read(from: root, directory.id, files) else {
             throw .missingHardState(path: "\(root)/\(Checkpoint.names[0])")
         }
@@ -76,7 +82,8 @@ struct Recovery {
         let lastFile = max(place.file, scanner.files.last?.sequence ?? 0)
         var recovered = RecoveredState(
             checkpointSequence: checkpoint.sequence + 1,
-            nextFile: lastFile + 1,
+            // The next number may stand in a name or in a frame whose file's header was lost.
+            nextFile: lastFile + 2,
             nextFrame: place.frame,
             damage: damage
         )

@@ -64,6 +64,7 @@ final class Harness {
     static let root = "/data"
 
     let files: MemoryFiles
+    let options: RaftLogOptions
     let writer = ManualExecutor()
     let reader = ManualExecutor()
     let failure = Box<RaftLogError>()
@@ -95,6 +96,7 @@ final class Harness {
         options: RaftLogOptions = Harness.options
     ) throws {
         self.files = files
+        self.options = options
         var random = SeededRandom(1)
         let failure = failure
         let (directory, found) = try LogDirectory.open(
