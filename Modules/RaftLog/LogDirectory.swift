@@ -349,7 +349,13 @@ extension LogDirectory {
             case .success((let mark, let shipped)):
                 let change = WriteItem.Change.snapshotSaved(store, mark, shipped)
                 writer.put(WriteItem(change: change, completion: completion))
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error):
+                completion(.failure(error))
+                // The files of a group that is deleted meanwhile are out of the way.
+                guard case .disk(let failure) = error, failure.isOfWriting,
+                    writer.store(of: group) === store, !failure.isMissing
+                else { return }
+                writer.step { _ throws(DiskError) in throw failure }
             }
         }
     }

@@ -39,6 +39,19 @@ import Testing
         }
     }
 
+    /// Runs a seed until the power is cut, and lets it come back.
+    func cut(at call: Int, seed: UInt64, _ kind: Kind) throws -> Scenario? {
+        let files = Harness.newFiles()
+        files.cut(at: call)
+        let harness = try? Harness(files, options: Self.options)
+        let scenario = harness.map { Scenario($0, seed: seed) }
+        try scenario?.run(Self.actions)
+        files.restart(after: kind.loss(seed << 32 | UInt64(call)))
+        // Cut while the directory was made: the next try makes it.
+        if harness == nil { _ = try Harness(files, options: Self.options) }
+        return scenario
+    }
+
     static let runs: [(kind: Kind, seed: UInt64)] = {
         let seeds: ClosedRange<UInt64> = runsAll ? 1...20 : 1...1
         return Kind.allCases.flatMap { kind in seeds.map { (kind, $0) } }
@@ -56,17 +69,8 @@ import Testing
 
     func crash(_ call: Int, seed: UInt64, _ kind: Kind) throws {
         let comment = "seed \(seed), call \(call), \(kind)"
-        let files = Harness.newFiles()
-        files.cut(at: call)
-        guard let harness = try? Harness(files, options: Self.options) else {
-            // Cut while the directory was made: the next try makes it.
-            files.restart(after: kind.loss(seed << 32 | UInt64(call)))
-            _ = try Harness(files, options: Self.options)
-            return
-        }
-        let scenario = Scenario(harness, seed: seed)
-        try scenario.run(Self.actions)
-        files.restart(after: kind.loss(seed << 32 | UInt64(call)))
+        guard let scenario = try cut(at: call, seed: seed, kind) else { return }
+        let files = scenario.harness.files
         let recovered = try Harness(files, options: Self.options)
         try scenario.check(recovered, comment)
         guard recovered.groups.values.allSatisfy({ !$0.isSuspect }) else { return }
@@ -91,5 +95,28 @@ import Testing
             }
         }
         print("cut at \(calls - 2) calls, seed \(seed), \(kind)")
+    }
+
+    @Test(arguments: Kind.allCases)
+    func `a recovery that is interrupted anywhere is done again`(kind: Kind) throws {
+        let seed: UInt64 = 21
+        let calls = try callCount(seed: seed)
+        var cuts = 0
+        for call in stride(from: 10, through: calls, by: Self.runsAll ? 5 : 60) {
+            guard let scenario = try cut(at: call, seed: seed, kind) else { continue }
+            let files = scenario.harness.files
+            let whole = files.copy()
+            _ = try Harness(whole, options: Self.options)
+            for step in (files.changeCount + 1)...whole.changeCount {
+                let copy = files.copy()
+                copy.cut(at: step)
+                #expect(throws: RaftLogError.self) { try Harness(copy, options: Self.options) }
+                copy.restart(after: kind.loss(UInt64(call) << 32 | UInt64(step)))
+                let recovered = try Harness(copy, options: Self.options)
+                try scenario.check(recovered, "call \(call), then step \(step), \(kind)")
+                cuts += 1
+            }
+        }
+        print("cut at \(cuts) calls of recoveries, \(kind)")
     }
 }

@@ -156,27 +156,25 @@ import Testing
         let log = try harness.create(1001)
         try harness.append(log, term: 1, [makeBatch()])
         let wal = "\(Harness.root)/wal"
-        let sequence = try #require(harness.directory.writer.current?.sequence)
+        let writer = harness.directory.writer
+        let sequence = try #require(writer.current?.sequence)
         try harness.close()
-        var bytes = [UInt8](repeating: 0, count: Harness.options.walFileBytes)
         let frame = FrameBuilder(copiedPayloadBytesMax: 64)
         frame.reset()
         frame.add(.hardState(HardState(term: 9, vote: .none, commit: 0)), group: 1001)
         let parts = frame.finish(
             file: sequence + 1,
-            frame: harness.directory.writer.nextFrame,
+            frame: writer.nextFrame,
             position: 4096,
             directory: harness.directory.directoryID
         )
-        bytes.replaceSubrange(4096..., with: parts.flatMap { Array($0) })
-        bytes += [UInt8](repeating: 0, count: Harness.options.walFileBytes - bytes.count)
-        for name in try harness.files.list(wal)
-        where name != WALFiles.path("", sequence).dropFirst() {
-            let old = try #require(harness.files.contents(of: "\(wal)/\(name)"))
-            let new = Array(old[..<4096]) + bytes[4096...]
-            #expect(harness.files.replaceContents(of: "\(wal)/\(name)", with: new))
+        let bytes = parts.flatMap { Array($0) }
+        for name in try harness.files.list(wal) {
+            var old = try #require(harness.files.contents(of: "\(wal)/\(name)"))
+            old.replaceSubrange(4096..<4096 + bytes.count, with: bytes)
+            #expect(harness.files.replaceContents(of: "\(wal)/\(name)", with: old))
         }
-        // This life takes the file and dies before its first frame is whole.
+        // This life takes the file and dies before its first frame is written.
         let next = try Harness(harness.files)
         let again = try #require(next.groups[1001])
         harness.files.fail(.write, path: "/wal/")
