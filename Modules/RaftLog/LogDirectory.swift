@@ -339,6 +339,7 @@ extension LogDirectory {
         let directory = store.directory
         let body = {
             @Sendable (reader: SegmentReader) throws(RaftLogError) -> (SnapshotMark, Snapshot) in
+            guard !writer.hasFailed else { throw .halted }
             let cluster = try DataDirectory.read(path, files)?.cluster ?? ClusterID(.zero)
             let partitions = "\(path)/partitions"
             return try reader.save(snapshot, in: directory, of: partitions, cluster, files)
@@ -350,12 +351,11 @@ extension LogDirectory {
                 let change = WriteItem.Change.snapshotSaved(store, mark, shipped)
                 writer.put(WriteItem(change: change, completion: completion))
             case .failure(let error):
-                completion(.failure(error))
                 // The files of a group that is deleted meanwhile are out of the way.
-                guard case .disk(let failure) = error, failure.isOfWriting,
-                    writer.store(of: group) === store, !failure.isMissing
-                else { return }
-                writer.step { _ throws(DiskError) in throw failure }
+                if case .disk(let failure) = error, failure.isOfWriting, !failure.isMissing {
+                    writer.failInBackground(failure)
+                }
+                completion(.failure(error))
             }
         }
     }

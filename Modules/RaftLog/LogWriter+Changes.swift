@@ -101,15 +101,10 @@ extension LogWriter {
         } catch {
             return halt(.disk(error))
         }
-        background.run {
-            let result: Result<Void, DiskError>
-            do throws(DiskError) {
-                try Recovery.removeTree(grave, files)
-                try files.syncDirectory("\(root)/partitions")
-                result = .success(())
-            } catch { result = .failure(error) }
+        backgroundStep { () throws(DiskError) in
+            try Recovery.removeTree(grave, files)
+            try files.syncDirectory("\(root)/partitions")
             self.step { writer throws(DiskError) in
-                try result.get()
                 writer.tombstones.removeAll { $0.group == identity.group }
             }
         }

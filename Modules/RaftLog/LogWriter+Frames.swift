@@ -88,15 +88,11 @@ extension LogWriter {
         let path = wal.beginSpare()
         let (id, files, bytes) = (id, files, UInt64(options.walFileBytes))
         let directory = wal.directory
-        background.run {
-            let result: Result<any OpenFile, DiskError>
-            do throws(DiskError) {
-                let file = try WALFiles.fill(path, bytes: bytes, id, files)
-                try files.syncDirectory(directory)
-                result = .success(file)
-            } catch { result = .failure(error) }
+        backgroundStep { () throws(DiskError) in
+            let file = try WALFiles.fill(path, bytes: bytes, id, files)
+            try files.syncDirectory(directory)
             self.step { writer throws(DiskError) in
-                writer.wal.endSpare(try result.get())
+                writer.wal.endSpare(file)
                 writer.resume()
             }
         }

@@ -146,7 +146,8 @@ final class LogWriter: @unchecked Sendable {
     func drain() {
         while true {
             let taken = queue.withLock { queue -> [WriteItem]? in
-                guard queue.failure == nil else { return nil }
+                // What failed in the background comes as a step of its own.
+                guard queue.failure == nil, !queue.hasBackgroundFailed else { return nil }
                 defer { queue.items.removeAll(keepingCapacity: true) }
                 return queue.items
             }

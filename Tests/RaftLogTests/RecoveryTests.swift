@@ -185,6 +185,41 @@ import Testing
         #expect(last.hardState.term < 9)
     }
 
+    @Test func `one of the two checkpoints is whole at any time`() throws {
+        let log = Harness.newFiles(isLogging: true)
+        func life(_ files: MemoryFiles) {
+            guard let harness = try? Harness(files), let log = try? harness.create(1001) else {
+                return
+            }
+            try? harness.append(log, term: 1, [makeBatch()])
+            try? harness.close()
+        }
+        life(log)
+        let places = log.operations.indices.filter { log.operations[$0].contains("/checkpoint.") }
+        for place in places {
+            for first in [MemoryFiles.Loss.nothing, .random(seed: UInt64(place))] {
+                let files = Harness.newFiles()
+                files.cut(at: place + 1)
+                life(files)
+                files.restart(after: first)
+                let whole = files.copy()
+                _ = try Harness(whole)
+                for step in (files.changeCount + 1)...whole.changeCount {
+                    let losses = [MemoryFiles.Loss.everythingUnsynced, .nothing, .unsyncedNames]
+                    for second in losses + (0..<8).map({ .random(seed: $0) }) {
+                        let copy = files.copy()
+                        copy.cut(at: step)
+                        _ = try? Harness(copy)
+                        copy.restart(after: second)
+                        #expect(throws: Never.self, "call \(place), step \(step), \(second)") {
+                            try Harness(copy)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     // MARK: Snapshots
 
     @Test func `a saved snapshot does not vanish with its directory`() throws {
