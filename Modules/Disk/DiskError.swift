@@ -48,6 +48,14 @@ public struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
         self.code = code
     }
 
+    /// Whether bytes or names that were to be written may not be there.
+    public var isOfWriting: Bool {
+        switch operation {
+        case .write, .allocate, .sync, .syncDirectory, .truncate, .rename: true
+        default: false
+        }
+    }
+
     /// Whether there is nothing under the path.
     public var isMissing: Bool { code == ENOENT }
 

@@ -35,6 +35,10 @@ extension MemoryFiles {
         case everythingUnsynced
         /// Each sector with one chance in two, and any prefix of the changes of names.
         case random(seed: UInt64)
+        /// Every byte, while all changes of names stay.
+        case unsyncedBytes
+        /// Every change of names, while all bytes stay.
+        case unsyncedNames
         /// All of it, as when a process is killed and the kernel lives.
         case nothing
     }
@@ -81,6 +85,18 @@ extension MemoryFiles {
             case .everythingUnsynced:
                 state.losePower {
                     false
+                } prefix: { _ in
+                    0
+                }
+            case .unsyncedBytes:
+                state.losePower {
+                    false
+                } prefix: { count in
+                    count
+                }
+            case .unsyncedNames:
+                state.losePower {
+                    true
                 } prefix: { _ in
                     0
                 }
@@ -152,7 +168,8 @@ extension MemoryFiles.State {
         keeping keeps: () -> Bool,
         prefix: (Int) -> Int
     ) {
-        for change in pending.prefix(prefix(pending.count)) { durableNames.apply(change) }
+        for slot in 0..<prefix(pending.count) { pending[slot].isSynced = true }
+        _ = durableNames.apply(synced: pending)
         pending.removeAll()
         durableNames.dropOrphans()
         names = durableNames

@@ -13,7 +13,7 @@ public final class MemoryFiles: FileStore {
     struct State {
         var names = MemoryNames()
         var durableNames = MemoryNames()
-        var pending: [MemoryNames.Change] = []
+        var pending: [MemoryNames.Pending] = []
         var inodes: [Int: MemoryInode] = [:]
         var nextInode = 1
         var locks: Set<String> = []
@@ -221,12 +221,14 @@ extension MemoryFiles.State {
 
     mutating func rename(_ change: MemoryNames.Change) {
         names.apply(change)
-        pending.append(change)
+        pending.append(MemoryNames.Pending(change: change))
     }
 
     mutating func syncNames(in directory: String) {
-        for change in pending where change.concerns(directory) { durableNames.apply(change) }
-        pending.removeAll { $0.concerns(directory) }
+        for slot in pending.indices where pending[slot].change.concerns(directory) {
+            pending[slot].isSynced = true
+        }
+        pending = durableNames.apply(synced: pending)
     }
 }
 

@@ -12,6 +12,13 @@ struct MemoryNames {
         case remove(String)
         case rename(String, String)
 
+        var paths: [String] {
+            switch self {
+            case .add(let path, _), .remove(let path): [path]
+            case .rename(let from, let to): [from, to]
+            }
+        }
+
         /// Whether the change lies in a directory, so that syncing it makes the change durable.
         func concerns(_ directory: String) -> Bool {
             switch self {
@@ -20,6 +27,13 @@ struct MemoryNames {
                 parent(of: from) == directory || parent(of: to) == directory
             }
         }
+    }
+
+    /// A change that is not durable yet.
+    struct Pending {
+        var change: Change
+        /// Whether the directory it lies in was synced; a directory's own name may not be durable.
+        var isSynced = false
     }
 
     private(set) var nodes: [String: Node] = [:]
@@ -44,6 +58,26 @@ struct MemoryNames {
                 nodes[to + path.dropFirst(from.count)] = child
             }
         }
+    }
+
+    /// Applies what was synced and does not lie in a directory whose own name was not; returns the
+    /// rest.
+    mutating func apply(synced pending: [Pending]) -> [Pending] {
+        var rest: [Pending] = []
+        var open: [String] = []
+        for one in pending {
+            let paths = one.change.paths
+            let isInside = paths.contains { path in
+                open.contains { path == $0 || path.hasPrefix($0 + "/") }
+            }
+            if one.isSynced, !isInside {
+                apply(one.change)
+            } else {
+                rest.append(one)
+                open.append(contentsOf: paths)
+            }
+        }
+        return rest
     }
 
     /// The names directly in a directory, sorted.

@@ -105,14 +105,17 @@ struct Checkpoint: Equatable, Sendable {
     }
 
     /// Writes both files, the second after the first is durable.
+    ///
+    /// - Parameter last: the file that is written last: the only whole one, if only one is.
     func write(
         to directory: String,
         _ id: DirectoryID,
-        _ files: any FileStore
+        _ files: any FileStore,
+        last: String = Checkpoint.names[1]
     ) throws(DiskError) {
         let bytes = encoded(id)
         precondition(bytes.count < Self.bytesMax, "a checkpoint of \(bytes.count) bytes")
-        for name in Self.names {
+        for name in Self.names.filter({ $0 != last }) + [last] {
             let isNew = files.kind(of: "\(directory)/\(name)") == nil
             let file = try files.open("\(directory)/\(name)", .create)
             try file.write(bytes, at: 0)
@@ -127,17 +130,30 @@ struct Checkpoint: Equatable, Sendable {
         _ id: DirectoryID,
         _ files: any FileStore
     ) throws(RaftLogError) -> Checkpoint? {
-        var newest: Checkpoint?
+        try newest(in: directory, id, files, syncs: false)?.checkpoint
+    }
+
+    /// The newest whole checkpoint and the file it is in.
+    ///
+    /// - Parameter syncs: whether both files are made durable before they are read.
+    static func newest(
+        in directory: String,
+        _ id: DirectoryID,
+        _ files: any FileStore,
+        syncs: Bool
+    ) throws(RaftLogError) -> (checkpoint: Checkpoint, name: String)? {
+        var newest: (checkpoint: Checkpoint, name: String)?
         var found = false
         for name in names where files.kind(of: "\(directory)/\(name)") == .file {
             let path = "\(directory)/\(name)"
             let bytes = try reading { () throws(DiskError) in
-                let file = try files.open(path, .read)
+                let file = try files.open(path, syncs ? .write : .read)
+                if syncs { try file.sync() }
                 return try file.read(Int(clamping: try file.size()), at: 0)
             }
             if !bytes.isEmpty { found = true }
             guard let one = try Checkpoint(reading: bytes, id, path: path) else { continue }
-            if one.sequence >= (newest?.sequence ?? 0) { newest = one }
+            if one.sequence >= (newest?.checkpoint.sequence ?? 0) { newest = (one, name) }
         }
         if newest == nil, found {
             throw .damaged(path: "\(directory)/\(names[0])", reason: "no whole checkpoint")

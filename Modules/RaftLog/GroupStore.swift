@@ -29,6 +29,12 @@ final class GroupStore: @unchecked Sendable {
     private var pending: [LoggedEntry] = []
     /// The place before the first of `pending`.
     private var pendingBefore: LogPoint
+    /// A commit index that goes along with the frame that is being built.
+    var lazyHardState: HardState?
+    /// The newest snapshot that was put into a frame, durable or not.
+    private(set) var framedSnapshot: LogIndex
+    /// Whether the tombstone was put into a frame: nothing may follow it.
+    private(set) var isEnded = false
     /// Whether the writer knows that something is pending.
     var isWaiting = false
     /// What `pending` would take in a frame.
@@ -54,6 +60,7 @@ final class GroupStore: @unchecked Sendable {
         isCut: Bool = false
     ) {
         self.state = state
+        framedSnapshot = max(state.snapshot?.point.index ?? 0, state.start.index)
         self.segments = segments
         self.written = written ?? state.end
         self.pendingBefore = self.written
@@ -76,6 +83,7 @@ final class GroupStore: @unchecked Sendable {
     /// A store of a damaged group: it keeps what is known, reads what can be read, writes nothing.
     init(suspect state: GroupState, trusted: LogIndex, directory: String, hasDirectory: Bool) {
         self.state = state
+        framedSnapshot = max(state.snapshot?.point.index ?? 0, state.start.index)
         self.segments = []
         self.written = state.end
         self.pendingBefore = state.end
@@ -113,6 +121,19 @@ final class GroupStore: @unchecked Sendable {
             defer { saved = nil }
             hasSavedSnapshot.store(false, ordering: .releasing)
             return saved
+        }
+    }
+
+    /// Learns which records were put into the frame that is being built.
+    func framed(_ records: [WALRecord]) {
+        for record in records {
+            switch record {
+            // Term and vote are newer than those that waited with a commit index.
+            case .hardState: lazyHardState = nil
+            case .snapshot(let mark): framedSnapshot = max(framedSnapshot, mark.point.index)
+            case .tombstone: isEnded = true
+            default: break
+            }
         }
     }
 
@@ -190,7 +211,7 @@ final class GroupStore: @unchecked Sendable {
             entries = entries.dropFirst(count)
             writer.context.header = header(writer, before: before)
             try segment.append(&run, writer.context)
-            writer.markDirty(segment)
+            writer.markDirty(segment, in: directory)
             if let row = run.last?.row { before = LogPoint(after: row) }
             written = before
         }
@@ -208,9 +229,8 @@ final class GroupStore: @unchecked Sendable {
             // goes on in a new file.
             let isOpen =
                 last.logBytes < writer.segmentBytesMax || last.last > state.hardState.commit
-            if isOpen, !untrimmed.contains(last.first), !condemned.untrimmed.contains(last.first) {
-                return last
-            }
+            let isCut = last.isCut || untrimmed.contains(last.first)
+            if isOpen, !isCut, !condemned.untrimmed.contains(last.first) { return last }
             untrimmed.insert(last.first)
         }
         try makeDirectory(writer)
@@ -221,7 +241,6 @@ final class GroupStore: @unchecked Sendable {
         untrimmed.remove(segment.first)
         condemned.untrimmed.remove(segment.first)
         segments.append(segment)
-        writer.markNewFiles(in: directory)
         segmentsChanged()
         return segment
     }
@@ -239,7 +258,7 @@ final class GroupStore: @unchecked Sendable {
             segments.removeLast()
         }
         if let segment = segments.last, segment.last >= index {
-            segment.last = index - 1
+            segment.cut(from: index)
             untrimmed.insert(segment.first)
         }
         segmentsChanged()

@@ -339,16 +339,23 @@ extension LogDirectory {
         let directory = store.directory
         let body = {
             @Sendable (reader: SegmentReader) throws(RaftLogError) -> (SnapshotMark, Snapshot) in
+            guard !writer.hasFailed else { throw .halted }
             let cluster = try DataDirectory.read(path, files)?.cluster ?? ClusterID(.zero)
-            return try reader.save(snapshot, in: directory, cluster, files)
+            let partitions = "\(path)/partitions"
+            return try reader.save(snapshot, in: directory, of: partitions, cluster, files)
         }
         let isEnough = { @Sendable (view: GroupView) in view.written.index >= index }
         read(group, until: isEnough, body) { result in
             switch result {
             case .success((let mark, let shipped)):
-                let change = WriteItem.Change.snapshotSaved(group, mark, shipped)
+                let change = WriteItem.Change.snapshotSaved(store, mark, shipped)
                 writer.put(WriteItem(change: change, completion: completion))
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error):
+                // The files of a group that is deleted meanwhile are out of the way.
+                if case .disk(let failure) = error, failure.isOfWriting, !failure.isMissing {
+                    writer.failInBackground(failure)
+                }
+                completion(.failure(error))
             }
         }
     }

@@ -27,8 +27,10 @@ extension LogWriter {
             dying[group] = store
             let tombstone = WALRecord.tombstone(store.state.identity.topicID)
             item.change = .writes([GroupWrite(group: group, controls: [tombstone])])
-        case .snapshotSaved(let group, let mark, let snapshot):
-            guard let store = store(of: group) else {
+        case .snapshotSaved(let store, let mark, let snapshot):
+            let group = store.state.identity.group
+            // The group may be deleted by now, and even created again.
+            guard self.store(of: group) === store else {
                 return refuse(&item, .unknownGroup(group))
             }
             admit(mark, snapshot, of: store, &item)
@@ -50,10 +52,8 @@ extension LogWriter {
         of store: GroupStore,
         _ item: inout WriteItem
     ) {
-        // A newer one from the leader may have come meanwhile.
-        guard mark.point.index > store.state.snapshot?.point.index ?? 0,
-            mark.point.index > store.state.start.index
-        else {
+        // A newer one may have come meanwhile, perhaps in this very frame.
+        guard mark.point.index > store.framedSnapshot else {
             item.change = .writes([])
             return
         }
@@ -101,15 +101,10 @@ extension LogWriter {
         } catch {
             return halt(.disk(error))
         }
-        background.run {
-            let result: Result<Void, DiskError>
-            do throws(DiskError) {
-                try Recovery.removeTree(grave, files)
-                try files.syncDirectory("\(root)/partitions")
-                result = .success(())
-            } catch { result = .failure(error) }
+        backgroundStep { () throws(DiskError) in
+            try Recovery.removeTree(grave, files)
+            try files.syncDirectory("\(root)/partitions")
             self.step { writer throws(DiskError) in
-                try result.get()
                 writer.tombstones.removeAll { $0.group == identity.group }
             }
         }

@@ -49,13 +49,22 @@ extension LogWriter {
     }
 
     /// Runs a step on the background thread; its failure is the writer's.
-    private func backgroundStep(_ body: @escaping @Sendable () throws(DiskError) -> Void) {
+    func backgroundStep(_ body: @escaping @Sendable () throws(DiskError) -> Void) {
         background.run {
-            guard self.queue.withLock({ $0.failure == nil }) else { return }
-            do throws(DiskError) { try body() } catch {
-                self.step { _ throws(DiskError) in throw error }
-            }
+            guard !self.hasFailed else { return }
+            do throws(DiskError) { try body() } catch { self.failInBackground(error) }
         }
+    }
+
+    /// Whether a write failed anywhere; any thread.
+    var hasFailed: Bool { queue.withLock { $0.failure != nil || $0.hasBackgroundFailed } }
+
+    /// Gives up after a failure in the background.
+    func failInBackground(_ error: DiskError) {
+        // At once: nothing may be synced again, and no checkpoint be written, before the writer
+        // hears of it.
+        queue.withLock { $0.hasBackgroundFailed = true }
+        step { _ throws(DiskError) in throw error }
     }
 
     private func endCheckpoint(

@@ -88,15 +88,11 @@ extension LogWriter {
         let path = wal.beginSpare()
         let (id, files, bytes) = (id, files, UInt64(options.walFileBytes))
         let directory = wal.directory
-        background.run {
-            let result: Result<any OpenFile, DiskError>
-            do throws(DiskError) {
-                let file = try WALFiles.fill(path, bytes: bytes, id, files)
-                try files.syncDirectory(directory)
-                result = .success(file)
-            } catch { result = .failure(error) }
+        backgroundStep { () throws(DiskError) in
+            let file = try WALFiles.fill(path, bytes: bytes, id, files)
+            try files.syncDirectory(directory)
             self.step { writer throws(DiskError) in
-                writer.wal.endSpare(try result.get())
+                writer.wal.endSpare(file)
                 writer.resume()
             }
         }
@@ -124,21 +120,25 @@ extension LogWriter {
     /// Puts a write into the frame; false when it is full.
     private func fill(_ write: GroupWrite, _ left: Int) throws(DiskError) -> Bool {
         // A write of a group that was deleted meanwhile has nowhere to go and nobody to miss it.
-        guard let store = dying[write.group] ?? store(of: write.group) else { return true }
+        guard let store = dying[write.group] ?? store(of: write.group), !store.isEnded else {
+            return true
+        }
         if cursor.entry < 0, isLazy(write, store) {
-            let records = write.hardState.map { [WALRecord.hardState($0)] } ?? []
-            lazy.append(FramedPart(store: store, records: records, entries: [], before: nil))
+            if let hardState = write.hardState { postpone(hardState, of: store) }
             return true
         }
         let limit = min(left, WALFormat.padded(options.frameBytesMax))
         var part = FramedPart(store: store, records: [], entries: [], before: write.before)
         if cursor.entry < 0 {
-            if let hardState = write.hardState { part.records.append(.hardState(hardState)) }
+            if let hardState = durable(write.hardState, with: write) {
+                part.records.append(.hardState(hardState))
+            }
             part.records.append(contentsOf: write.controls)
             let bytes = part.records.reduce(0) { $0 + FrameBuilder.bytes(of: $1) }
             guard bytes == 0 || frame.bytes(adding: bytes) <= limit else { return false }
             if let install = write.install { try save(install, of: store) }
             for record in part.records { frame.add(record, group: write.group) }
+            store.framed(part.records)
             cursor.entry = 0
         }
         let start = cursor.entry
@@ -152,7 +152,33 @@ extension LogWriter {
         }
         part.entries = write.entries[start..<cursor.entry]
         if !part.records.isEmpty || !part.entries.isEmpty { framed.append(part) }
-        return cursor.entry == write.entries.count
+        guard cursor.entry == write.entries.count else { return false }
+        // What they commit counts now that the last of them are here.
+        if let hardState = write.hardState, commitsItself(write) { postpone(hardState, of: store) }
+        return true
+    }
+
+    /// Whether a write commits entries that it brings.
+    ///
+    /// It may be split over frames: its commit index must not be durable before its entries are.
+    private func commitsItself(_ write: GroupWrite) -> Bool {
+        guard let hardState = write.hardState, let before = write.before else { return false }
+        return hardState.commit > before.index
+    }
+
+    /// The term and vote that go before a write's entries, with a commit index below them.
+    private func durable(_ hardState: HardState?, with write: GroupWrite) -> HardState? {
+        guard var hardState, let before = write.before, commitsItself(write) else {
+            return hardState
+        }
+        hardState.commit = before.index
+        return hardState
+    }
+
+    /// Lets a commit index go along with this frame, as its group's last record.
+    private func postpone(_ hardState: HardState, of store: GroupStore) {
+        if store.lazyHardState == nil { lazy.append(store) }
+        store.lazyHardState = hardState
     }
 
     /// Whether a write only moves the commit index, which consensus finds again by itself.
@@ -165,11 +191,12 @@ extension LogWriter {
     }
 
     private func addLazy(left: Int) {
-        for part in lazy {
-            for record in part.records
-            where frame.bytes(adding: FrameBuilder.bytes(of: record)) <= left {
-                frame.add(record, group: part.store.state.identity.group)
-            }
+        for store in lazy {
+            // nil when a newer term or vote was put into the frame since.
+            guard let record = store.lazyHardState.map(WALRecord.hardState),
+                frame.bytes(adding: FrameBuilder.bytes(of: record)) <= left
+            else { continue }
+            frame.add(record, group: store.state.identity.group)
         }
     }
 
@@ -189,8 +216,9 @@ extension LogWriter {
             part.store.isWaiting = true
         }
         framed.removeAll(keepingCapacity: true)
-        for part in lazy {
-            for record in part.records { part.store.apply(record) }
+        for store in lazy {
+            if let hardState = store.lazyHardState { store.apply(.hardState(hardState)) }
+            store.lazyHardState = nil
         }
         lazy.removeAll(keepingCapacity: true)
         backlog.removeFirst(cursor.item)

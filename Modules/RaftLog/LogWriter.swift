@@ -12,7 +12,7 @@ struct WriteItem: Sendable {
         case writes([GroupWrite])
         case create(GroupStore, join: Bool)
         case delete(RaftGroupID)
-        case snapshotSaved(RaftGroupID, SnapshotMark, Snapshot)
+        case snapshotSaved(GroupStore, SnapshotMark, Snapshot)
         case close
     }
 
@@ -33,6 +33,8 @@ final class LogWriter: @unchecked Sendable {
         var items: [WriteItem] = []
         var isScheduled = false
         var failure: RaftLogError?
+        /// Whether a step in the background failed, which the writer learns in its turn.
+        var hasBackgroundFailed = false
     }
 
     /// A stretch of a write that is in the frame.
@@ -77,8 +79,8 @@ final class LogWriter: @unchecked Sendable {
     var cursor = Cursor()
     /// What the frame that is being built consists of, and who waits for it.
     var framed: [FramedPart] = []
-    /// Changes that need no sync of their own: commit indexes.
-    var lazy: [FramedPart] = []
+    /// Groups with changes that need no sync of their own: commit indexes.
+    var lazy: [GroupStore] = []
     var finished: [Completion] = []
     /// Groups with entries that are not in segments yet, and about how many bytes these are.
     var waiting: [GroupStore] = []
@@ -144,7 +146,8 @@ final class LogWriter: @unchecked Sendable {
     func drain() {
         while true {
             let taken = queue.withLock { queue -> [WriteItem]? in
-                guard queue.failure == nil else { return nil }
+                // What failed in the background comes as a step of its own.
+                guard queue.failure == nil, !queue.hasBackgroundFailed else { return nil }
                 defer { queue.items.removeAll(keepingCapacity: true) }
                 return queue.items
             }
@@ -217,7 +220,7 @@ final class LogWriter: @unchecked Sendable {
         guard !waiting.isEmpty else { return }
         for store in waiting {
             store.isWaiting = false
-            if dying[store.state.identity.group] !== store { try store.flush(segments) }
+            try store.flush(segments)
         }
         waiting.removeAll(keepingCapacity: true)
         waitingBytes = 0

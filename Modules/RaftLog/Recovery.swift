@@ -50,7 +50,14 @@ struct Recovery {
     }
 
     func run() throws(RaftLogError) -> RecoveredState {
-        guard let checkpoint = try Checkpoint.read(from: root, directory.id, files) else {
+        try reading { () throws(DiskError) in
+            // A process that was killed may have left names that only the kernel knows.
+            for path in [root, "\(root)/wal", "\(root)/partitions"] {
+                try files.syncDirectory(path)
+            }
+        }
+        let newest = try Checkpoint.newest(in: root, directory.id, files, syncs: true)
+        guard let (checkpoint, checkpointName) = newest else {
             throw .missingHardState(path: "\(root)/\(Checkpoint.names[0])")
         }
         let wal = try WALScanner.open("\(root)/wal", directory.id, files, syncs: true)
@@ -76,7 +83,8 @@ struct Recovery {
         let lastFile = max(place.file, scanner.files.last?.sequence ?? 0)
         var recovered = RecoveredState(
             checkpointSequence: checkpoint.sequence + 1,
-            nextFile: lastFile + 1,
+            // The next number may stand in a name or in a frame whose file's header was lost.
+            nextFile: lastFile + 2,
             nextFrame: place.frame,
             damage: damage
         )
@@ -90,14 +98,15 @@ struct Recovery {
         recovered.walFiles = wal.map {
             WALFile(file: $0.file, sequence: $0.sequence, bytes: $0.bytes)
         }
-        try complete(&recovered, fold.tombstones)
+        try complete(&recovered, fold.tombstones, checkpointName)
         return recovered
     }
 
     /// Makes the recovered state independent of the old write-ahead log, and clears away.
     private func complete(
         _ recovered: inout RecoveredState,
-        _ tombstones: [GroupIdentity]
+        _ tombstones: [GroupIdentity],
+        _ checkpointName: String
     ) throws(RaftLogError) {
         let stores = recovered.stores.values.sorted {
             $0.state.identity.group < $1.state.identity.group
@@ -119,7 +128,7 @@ struct Recovery {
             let dirty = writer.takeDirty()
             for file in dirty.files { try file.sync() }
             for path in dirty.directories { try files.syncDirectory(path) }
-            try checkpoint.write(to: root, directory.id, files)
+            try checkpoint.write(to: root, directory.id, files, last: checkpointName)
             for store in stores where store.state.suspicion == nil {
                 try store.endCheckpoint(files)
                 try removeStrangers(store)

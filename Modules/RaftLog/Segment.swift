@@ -10,9 +10,13 @@ final class Segment {
     /// The place before the first entry.
     let before: LogPoint
     /// The last entry; `first - 1` when there is none.
-    var last: LogIndex
+    private(set) var last: LogIndex
     /// Distinguishes this segment from an earlier one of the same name.
     let id: UInt64
+    /// Whether files were made whose names no sync of the directory has made durable.
+    var hasNewFiles = false
+    /// Whether entries were cut off its end: then it never grows again.
+    private(set) var isCut = false
     /// Whether it holds bytes that no sync has made durable.
     var isDirty = false
     private let directory: String
@@ -69,6 +73,7 @@ final class Segment {
         let file = try files.open(path, .create)
         try file.write(header.encoded(SegmentHeader.rowsMagic), at: 0)
         segment.rows = Reserved(file: file, bytes: 0)
+        segment.hasNewFiles = true
         return segment
     }
 
@@ -82,6 +87,13 @@ final class Segment {
 
     /// The files that were written to and not given up since.
     var openFiles: [any OpenFile] { [log?.file, rows?.file, side?.file].compactMap { $0 } }
+
+    /// Forgets the entries from `index` on.
+    func cut(from index: LogIndex) {
+        precondition(index > first && index <= last, "a cut at \(index) of \(first)...\(last)")
+        last = index - 1
+        isCut = true
+    }
 
     /// Lets go of the open files; the next write opens them again.
     func closeFiles() {
@@ -163,7 +175,9 @@ final class Segment {
         if slot == nil {
             let path = SegmentPath.of(directory, first, ending)
             let file = try context.files.open(path, .create)
-            slot = Reserved(file: file, bytes: try file.size())
+            let bytes = try file.size()
+            if bytes == 0 { hasNewFiles = true }
+            slot = Reserved(file: file, bytes: bytes)
         }
         guard var reserved = slot else { preconditionFailure("just opened") }
         if end > reserved.bytes, stepMin > 0 {

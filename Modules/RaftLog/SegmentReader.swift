@@ -119,7 +119,7 @@ struct SegmentReader {
             } catch { failure = error }
             return filled
         }
-        if let failure { throw .disk(failure) }
+        if let failure { try reading { () throws(DiskError) in throw failure } }
         guard filled == count else { throw damaged(source.path, "ends early") }
     }
 

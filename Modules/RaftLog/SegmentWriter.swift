@@ -40,12 +40,12 @@ final class SegmentWriter {
         dirtyDirectories.insert(partitions)
     }
 
-    func markDirty(_ segment: Segment) {
+    func markDirty(_ segment: Segment, in directory: String) {
+        if segment.hasNewFiles { dirtyDirectories.insert(directory) }
+        segment.hasNewFiles = false
         if !segment.isDirty { dirtySegments.append(segment) }
         segment.isDirty = true
     }
-
-    func markNewFiles(in directory: String) { dirtyDirectories.insert(directory) }
 
     /// A deleted group's directory must not be synced any more.
     func forget(directory: String) { dirtyDirectories.remove(directory) }

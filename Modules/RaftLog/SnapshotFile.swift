@@ -169,6 +169,7 @@ extension SegmentReader {
     func save(
         _ snapshot: Snapshot,
         in directory: String,
+        of partitions: String,
         _ cluster: ClusterID,
         _ files: any FileStore
     ) throws(RaftLogError) -> (SnapshotMark, Snapshot) {
@@ -183,6 +184,8 @@ extension SegmentReader {
         let shipped = Snapshot(metadata: snapshot.metadata, data: state.payload)
         let bytes = SnapshotFile.encoded(shipped, at: point, view.identity, cluster)
         try reading { () throws(DiskError) in
+            // The directory itself may be younger than the last checkpoint.
+            try files.syncDirectory(partitions)
             try SnapshotFile.write(bytes, index: point.index, in: directory, files)
         }
         let conf = snapshot.metadata.confState

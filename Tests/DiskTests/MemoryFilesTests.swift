@@ -35,6 +35,24 @@ import Testing
         #expect(files.paths == ["/a"])
     }
 
+    @Test func `a new directory of an old name is another one`() throws {
+        let files = MemoryFiles()
+        try files.makeDirectory("/d")
+        _ = try files.open("/d/old", .create)
+        try files.syncDirectory("/")
+        try files.syncDirectory("/d")
+        try files.rename("/d", to: "/gone")
+        try files.makeDirectory("/d")
+        _ = try files.open("/d/new", .create)
+        try files.syncDirectory("/d")
+        let copy = files.copy()
+        copy.restart(after: .everythingUnsynced)
+        #expect(copy.paths == ["/d/old"], "the new directory has no durable name")
+        try files.syncDirectory("/")
+        files.restart(after: .everythingUnsynced)
+        #expect(files.paths == ["/d/new", "/gone/old"])
+    }
+
     @Test func `a random loss keeps whole sectors, some of them`() throws {
         let files = MemoryFiles()
         let file = try files.open("/a", .create)
@@ -47,6 +65,20 @@ import Testing
         let sectors = (0..<64).map { Set(bytes[($0 * 512)..<($0 * 512 + 512)]) }
         #expect(sectors.allSatisfy { $0.count == 1 })
         #expect(sectors.contains([7]) && sectors.contains([0]))
+    }
+
+    @Test func `a power loss takes the bytes and leaves the names, or the other way round`() throws
+    {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try files.syncDirectory("/")
+        try file.write([1], at: 0)
+        try files.rename("/a", to: "/b")
+        let copy = files.copy()
+        files.restart(after: .unsyncedBytes)
+        #expect(files.contents(of: "/b") == [])
+        copy.restart(after: .unsyncedNames)
+        #expect(copy.contents(of: "/a") == [1])
     }
 
     @Test func `killing the process keeps everything`() throws {

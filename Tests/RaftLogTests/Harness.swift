@@ -64,6 +64,7 @@ final class Harness {
     static let root = "/data"
 
     let files: MemoryFiles
+    let options: RaftLogOptions
     let writer = ManualExecutor()
     let reader = ManualExecutor()
     let failure = Box<RaftLogError>()
@@ -95,6 +96,7 @@ final class Harness {
         options: RaftLogOptions = Harness.options
     ) throws {
         self.files = files
+        self.options = options
         var random = SeededRandom(1)
         let failure = failure
         let (directory, found) = try LogDirectory.open(
@@ -111,9 +113,12 @@ final class Harness {
         for group in found { groups[group.identity.group] = group }
     }
 
+    /// Whether the reader's thread gets a turn: without it no checkpoint is ever written.
+    var runsReader = true
+
     /// Runs both threads until they have nothing left to do.
     func run() {
-        while writer.runOne() || reader.runOne() {}
+        while writer.runOne() || (runsReader && reader.runOne()) {}
     }
 
     static func identity(_ group: UInt64, incarnation: UInt32 = 1) -> GroupIdentity {
