@@ -21,7 +21,7 @@ skip() {
 }
 
 case $# in
-1) [[ $1 == --probe ]] || { sed -n '2,12p' "$0" | cut -c3- && exit 64; } ;;
+1) [[ $1 == --probe ]] || { sed -n '2,11p' "$0" | cut -c3- && exit 64; } ;;
 2)
     suite=$1 installed=$2
     [[ -f $here/$suite && -x $installed/usr/sbin/brokerd ]] || {
@@ -29,7 +29,7 @@ case $# in
         exit 64
     }
     ;;
-*) sed -n '2,12p' "$0" | cut -c3- && exit 64 ;;
+*) sed -n '2,11p' "$0" | cut -c3- && exit 64 ;;
 esac
 
 [[ $(uname -s) == Linux ]] || skip "containers need Linux"
@@ -55,7 +55,7 @@ fi
 mkdir -p "$d"/{up,work,m,out}
 trap 'if mountpoint -q "$d/m"; then umount "$d/m" || umount -l "$d/m"; fi; rm -rf "$d"' EXIT
 mount -t overlay overlay -o "lowerdir=$lab/rootfs,upperdir=$d/up,workdir=$d/work" "$d/m" \
-    2>"$d/out/mount.log" || skip "no overlay mounts here: $(tail -n 1 "$d/out/mount.log")"
+    2>"$d/out/mount.log" || skip "no overlay mounts here: $(head -n 1 "$d/out/mount.log")"
 
 container() {
     SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 5 "$1" systemd-nspawn --register=no --keep-unit \
@@ -97,7 +97,8 @@ elif grep -q '^FAIL' "$d/out/result.txt"; then
     status=1
 fi
 if ((status)); then
-    journalctl -q --no-pager -D "$d/m/var/log/journal" -o short-precise >"$lab/failed.journal" || true
+    journalctl -q --no-pager -D "$d/m/var/log/journal" -o short-precise \
+        >"$lab/failed.journal" || true
     echo "the whole journal: $lab/failed.journal"
 fi
 exit $status

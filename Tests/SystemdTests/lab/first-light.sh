@@ -215,9 +215,10 @@ cp $broker /tmp/good.yaml
 set_key default_partitions many
 refuses "the start fails" systemctl start brokerd
 eq "with the status of its kind" "$(p ExecMainStatus brokerd)" 78
+line=$(sed -n '/^default_partitions:/=' $broker)
 has "the journal has it as an error" \
     "$(j -u brokerd -p err -o cat MESSAGE_ID=5b4537316ae84f58a1c1c10416ed2d60)" \
-    "$broker:61: default_partitions must be a whole number from 1 to 10000"
+    "$broker:$line: default_partitions must be a whole number from 1 to 10000"
 sleep 1
 eq "it is not tried again" "$(p NRestarts brokerd)/$(p SubState brokerd)" 0/failed
 cp /tmp/good.yaml $broker
