@@ -107,7 +107,8 @@ let modules: [Target] = [
     module(
         "InterBroker",
         [
-            "Model", "InterBrokerProtocol", "Security", nioCore, nioPosix, logging, metrics,
+            "Model", "InterBrokerProtocol", "Security", "Systemd", nioCore, nioPosix, logging,
+            metrics,
         ]
     ),
     module(
@@ -119,7 +120,10 @@ let modules: [Target] = [
     // Floor 4, hosts: the pure core meets disk, clock and wire.
     module(
         "RaftHost",
-        ["Model", "Raft", "RaftLog", "RecordBatch", "Telemetry", nioCore, logging, deque]
+        [
+            "Model", "Raft", "RaftLog", "RecordBatch", "Systemd", "Telemetry", nioCore, logging,
+            deque,
+        ]
     ),
     module(
         "RaftTransport",
@@ -141,8 +145,8 @@ let modules: [Target] = [
         "BrokerServer",
         [
             "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
-            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
-            logging, deque,
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Systemd", "Telemetry", nioCore,
+            nioPosix, logging, deque,
         ]
     ),
     module("Console", ["Model", "Telemetry", nioCore, nioPosix, nioHTTP1]),
@@ -253,8 +257,8 @@ let testTargets: [Target] = [
         "BrokerServer",
         [
             "Model", "Metadata", "KafkaProtocol", "RecordBatch", "Disk", "Raft", "RaftLog",
-            "RaftHost", "InterBroker", "InterBrokerProtocol", "Telemetry", nioCore, nioPosix,
-            nioEmbedded, logging,
+            "RaftHost", "InterBroker", "InterBrokerProtocol", "Systemd", "Telemetry", nioCore,
+            nioPosix, nioEmbedded, logging,
         ]
     ),
     tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),

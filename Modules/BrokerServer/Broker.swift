@@ -185,6 +185,8 @@ extension Broker {
             let partition = makePartition(log.identity)
             try manager.recover(log, stateMachine: partition)
             host(partition)
+            // Nobody else can lead: there is no election timeout to wait for.
+            if log.identity.members.count == 1 { manager.campaign(log.identity.group) }
             progress(place + 1)
         }
         let (seconds, attoseconds) = start.duration(to: .now).components
@@ -246,8 +248,9 @@ extension Broker {
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
     public var statusLine: String {
         let leading = table.all.count { $0.leadership.isLeader }
+        let partitions = table.count == 1 ? "1 partition" : "\(table.count) partitions"
         return """
-            serving: \(table.count) partitions, leader of \(leading), \
+            serving: \(partitions), leader of \(leading), \
             \(underReplicatedCount) under-replicated
             """
     }

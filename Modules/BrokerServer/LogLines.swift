@@ -2,6 +2,7 @@ import InterBrokerProtocol
 import Logging
 import Model
 import RaftLog
+import Systemd
 
 /// The broker's events, each with its text, level and fields.
 ///
@@ -26,7 +27,12 @@ enum LogLines {
             Successfully started Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID) (join=\(request.join))
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+            metadata: fields(
+                request.raftGroupID,
+                request.topicName,
+                request.partitionID,
+                .raftGroupStarted
+            )
         )
     }
 
@@ -60,7 +66,12 @@ enum LogLines {
             Successfully stopped Raft group \(request.raftGroupID) for partition \
             \(request.topicName)-\(request.partitionID)
             """,
-            metadata: fields(request.raftGroupID, request.topicName, request.partitionID)
+            metadata: fields(
+                request.raftGroupID,
+                request.topicName,
+                request.partitionID,
+                .raftGroupStopped
+            )
         )
     }
 
@@ -81,12 +92,15 @@ enum LogLines {
     private static func fields(
         _ group: RaftGroupID,
         _ topic: String,
-        _ partition: PartitionID
+        _ partition: PartitionID,
+        _ event: MessageID? = nil
     ) -> Logger.Metadata {
-        [
+        var fields: Logger.Metadata = [
             "MARTLET_GROUP": "\(group)", "MARTLET_TOPIC": "\(topic)",
             "MARTLET_PARTITION": "\(partition)",
         ]
+        if let event { fields["message-id"] = "\(event)" }
+        return fields
     }
 
     // MARK: Recovery
@@ -154,7 +168,8 @@ enum LogLines {
             """
             The controllers belong to cluster \(theirs), and this data directory to \(ours): \
             nothing is served until the configuration or the directory is changed
-            """
+            """,
+            metadata: ["message-id": "\(MessageID.clusterMismatch)"]
         )
     }
 

@@ -61,7 +61,7 @@ public struct DaemonArguments: Equatable, Sendable {
                \(program) --config FILE --check-config
 
           --config FILE          the settings, YAML; configs/ shows every key
-          --data-directory DIR   where the log lives, instead of the settings' data_directory
+          --data-directory DIR   where the log lives; wins over the settings' key
           --check-config         say what is wrong with the settings and end
           --version, --help
         """

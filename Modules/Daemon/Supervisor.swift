@@ -22,6 +22,8 @@ final class Supervisor: Sendable {
         var stalled: [String] = []
         /// Shown until the next reload, when a reload was refused.
         var note: String?
+        /// Looks that come sooner than others.
+        var earlyLooks = 0
     }
 
     private let notifier: any ServiceNotifier
@@ -53,9 +55,20 @@ final class Supervisor: Sendable {
 
     func start() {
         NamedThread.start(name: "supervisor") { [self] in
-            while !end.wait(timeout: interval) { look() }
+            while !end.wait(timeout: nextWait()) { look() }
             ended.signal()
         }
+    }
+
+    /// Shorter for a while after READY: much changes then, and `systemctl status` is often the next
+    /// thing that an operator types.
+    func nextWait() -> Duration {
+        let isEarly = state.withLock { state in
+            guard state.earlyLooks > 0 else { return false }
+            state.earlyLooks -= 1
+            return true
+        }
+        return isEarly ? min(interval, .milliseconds(200)) : interval
     }
 
     func stop() {
@@ -73,6 +86,7 @@ final class Supervisor: Sendable {
     func ready(note: String? = nil) {
         let text = state.withLock { state -> String in
             state.note = note
+            state.earlyLooks = 10
             return line(state)
         }
         state.withLock { $0.lastStatus = text }

@@ -1,6 +1,7 @@
 public import InterBrokerProtocol
 public import Logging
 import Model
+import Systemd
 
 /// The events of inter-broker communication, each with its text, level and fields.
 ///
@@ -95,6 +96,7 @@ public enum InterBrokerLogLines {
             "Refused inter-broker peer \(peer): \(refusal.text)\(more)",
             metadata: [
                 "MARTLET_PEER": "\(peer)", "MARTLET_REASON": "\(refusal.reason.rawValue)",
+                "message-id": "\(MessageID.peerRefused)",
             ]
         )
     }

@@ -313,9 +313,18 @@ extension BrokerConnection {
 
 /// Words for what the system reports.
 enum SystemErrors {
+    /// The system's own words out of NIO's `what failed: Connection refused) (errno: 111)`.
+    private static func words(of error: IOError) -> String {
+        let text = "\(error)"
+        let parts = text.split(separator: ": ")
+        let end = ") (errno"
+        guard parts.count == 3, parts[1].hasSuffix(end) else { return text }
+        return String(parts[1].dropLast(end.count))
+    }
+
     static func reason(_ error: any Error) -> String {
         switch error {
-        case let error as IOError: "\(error)"
+        case let error as IOError: words(of: error)
         case let error as NIOConnectionError:
             error.connectionErrors.last.map { reason($0.error) }
                 ?? (error.dnsAError ?? error.dnsAAAAError).map { "\($0)" }

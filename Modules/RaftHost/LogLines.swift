@@ -2,29 +2,32 @@ import Logging
 import Model
 import Raft
 import RaftLog
+import Systemd
 
 /// The events of Raft groups that an operator may want to read.
 enum LogLines {
-    static func metadata(_ replica: Replica) -> Logger.Metadata {
-        [
+    static func metadata(_ replica: Replica, _ event: MessageID? = nil) -> Logger.Metadata {
+        var fields: Logger.Metadata = [
             "MARTLET_GROUP": "\(replica.id)",
             "MARTLET_TOPIC": "\(replica.log.identity.topicName)",
             "MARTLET_PARTITION": "\(replica.log.identity.partition)",
             "MARTLET_TERM": "\(replica.leadership.term)",
         ]
+        if let event { fields["message-id"] = "\(event)" }
+        return fields
     }
 
     static func leads(_ replica: Replica, _ logger: Logger) {
         logger.info(
             "Leading Raft group \(replica.id) in term \(replica.leadership.term)",
-            metadata: metadata(replica)
+            metadata: metadata(replica, .leaderElected)
         )
     }
 
     static func lostLeadership(_ replica: Replica, _ logger: Logger) {
         logger.info(
             "No longer leading Raft group \(replica.id) (term \(replica.leadership.term))",
-            metadata: metadata(replica)
+            metadata: metadata(replica, .leaderLost)
         )
     }
 
@@ -34,7 +37,7 @@ enum LogLines {
             Raft group \(replica.id) differs from its leader at index \(index) with the same \
             term: damaged data; this replica stops voting and acknowledging
             """,
-            metadata: metadata(replica)
+            metadata: metadata(replica, .replicaSuspect)
         )
     }
 
@@ -44,7 +47,7 @@ enum LogLines {
             Raft group \(replica.id) was sent entries that fit no log (\(error)); this replica \
             stops voting and acknowledging
             """,
-            metadata: metadata(replica)
+            metadata: metadata(replica, .replicaSuspect)
         )
     }
 
@@ -63,6 +66,9 @@ enum LogLines {
     }
 
     static func writeFailed(_ error: any Error, _ logger: Logger) {
-        logger.critical("The write-ahead log failed and nothing more is acknowledged: \(error)")
+        logger.critical(
+            "The write-ahead log failed and nothing more is acknowledged: \(error)",
+            metadata: ["message-id": "\(MessageID.storageFailed)"]
+        )
     }
 }

@@ -199,7 +199,7 @@ extension RaftManager {
     /// Lets a group's replica here stand for election at once.
     public func campaign(_ group: RaftGroupID) {
         eventLoop.preconditionInEventLoop()
-        if let replica = replicas[group] { campaign(replica) }
+        if let replica = replicas[group], !replica.isSuspect { campaign(replica) }
     }
 
     func campaign(_ replica: Replica) {

@@ -34,3 +34,32 @@ public enum RaftLogError: Error, Equatable, Sendable {
     /// The entries or offsets lie after the log's end.
     case outOfRange
 }
+
+extension RaftLogError: CustomStringConvertible {
+    /// A sentence for the operator.
+    public var description: String {
+        switch self {
+        case .disk(let error): "\(error)"
+        case .halted: "an earlier write failed, so nothing more is written"
+        case .closed: "the log is closed"
+        case .locked(let path): "another process holds the data directory \(path)"
+        case .damaged(let path, let reason): "\(path) is damaged: \(reason)"
+        case .unsupportedVersion(let path, let version):
+            "\(path) has version \(version), which this program does not know"
+        case .notADataDirectory(let path):
+            "\(path) holds files of something else; a data directory starts empty"
+        case .foreignCluster(let found, let expected):
+            "the data directory belongs to cluster \(found), not to \(expected)"
+        case .missingHardState(let path):
+            "\(path) lacks the term and vote that belong to its log"
+        case .unknownGroup(let group): "there is no Raft group \(group)"
+        case .groupExists(let group): "Raft group \(group) exists already"
+        case .entryTooLarge(let bytes, let bytesMax):
+            "an entry of \(bytes) bytes is longer than the \(bytesMax) that fit"
+        case .malformedEntry(let group, let index, let reason):
+            "entry \(index) of Raft group \(group) fits no log: \(reason)"
+        case .compacted: "the entries were replaced by a snapshot"
+        case .outOfRange: "the entries lie after the log's end"
+        }
+    }
+}

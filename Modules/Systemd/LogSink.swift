@@ -60,8 +60,13 @@ public struct StandardErrorSink: LogSink {
     init(descriptor: Int32) { self.descriptor = descriptor }
 
     /// Writes one line; fields with lower-case keys follow the message as `key=value`.
-    public func write(_ entry: LogEntry) {
-        let line = Array(Self.line(entry).utf8)
+    public func write(_ entry: LogEntry) { Self.write(Self.line(entry), to: descriptor) }
+
+    /// Writes text to stderr as it is, for a person at a terminal.
+    public static func writePlain(_ text: String) { write(text, to: 2) }
+
+    private static func write(_ text: String, to descriptor: Int32) {
+        let line = Array(text.utf8)
         var written = 0
         while written < line.count {
             let count = line.withUnsafeBytes { bytes in

@@ -1,6 +1,7 @@
 import InterBrokerProtocol
 import Logging
 import Model
+import Systemd
 import Testing
 
 @testable import BrokerServer
@@ -48,6 +49,12 @@ import Testing
         let log = RecordingLog()
         LogLines.received(start, log.logger)
         LogLines.stopped(stop, log.logger)
+        LogLines.started(start, log.logger)
+        #expect(
+            log.lines.map { $0.metadata["message-id"] } == [
+                nil, "\(MessageID.raftGroupStopped)", "\(MessageID.raftGroupStarted)",
+            ]
+        )
         for line in log.lines {
             #expect(line.level == .info)
             #expect(line.metadata["MARTLET_GROUP"] == "1001")

@@ -150,7 +150,7 @@ import Testing
             try await second.reference.run { $0.table.partition(of: 1001)?.topic } == "test-topic"
         )
         let status = try await second.reference.run { $0.statusLine }
-        #expect(status.hasPrefix("serving: 1 partitions, leader of "))
+        #expect(status.hasPrefix("serving: 1 partition, leader of "))
         try await second.stop()
     }
 }

@@ -102,6 +102,21 @@ import Testing
         )
     }
 
+    @Test func `after READY the status is looked at sooner for a while`() {
+        let supervisor = Supervisor(
+            notifier: Recorder(),
+            progress: registry,
+            status: { "" },
+            watchdog: .seconds(8),
+            logger: Recorder().logger
+        )
+        #expect(supervisor.nextWait() == .seconds(1))
+        supervisor.ready()
+        let waits = (0..<12).map { _ in supervisor.nextWait() }
+        #expect(waits.prefix(10).allSatisfy { $0 == .milliseconds(200) })
+        #expect(waits.suffix(2).allSatisfy { $0 == .seconds(1) })
+    }
+
     @Test func `a short watchdog is looked after four times as often`() {
         let supervisor = Supervisor(
             notifier: Recorder(),

@@ -46,6 +46,23 @@ import Testing
         }
     }
 
+    @Test func `a changed list counts for new connections and for open ones`() async throws {
+        try await Peers.with { peers in
+            let early = try await RawPeer(to: peers.address)
+            try await eventually("it is open") { peers.listener.connectionCount == 1 }
+            peers.listener.use(try IPAllowList(texts: ["10.0.0.0/8"]))
+            #expect(try await early.closed() == "")
+            let late = try await RawPeer(to: peers.address)
+            #expect(try await late.closed() == "")
+            try await eventually("both are counted") {
+                peers.metrics.refusals("ip_not_allowed") == 2
+            }
+            peers.listener.use(try IPAllowList(texts: ["127.0.0.0/8"]))
+            let text = await refused(peers, Peers.controller, target: 7)
+            #expect(text == "wrong target ID 7: this is broker 2")
+        }
+    }
+
     @Test func `a wrong target is refused`() async throws {
         try await Peers.with { peers in
             let text = await refused(peers, Peers.controller, target: 7)

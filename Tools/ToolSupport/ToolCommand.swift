@@ -56,7 +56,12 @@ extension ToolCommand {
     }
 
     private static func explain(_ failure: ToolFailure) -> ExitCode {
-        let name = _commandName
+        // A subcommand knows its own name only; its tool's is martlet-VERB.
+        var name = _commandName
+        if !name.hasPrefix("martlet") {
+            let tool = CommandLine.arguments.first?.split(separator: "/").last ?? "martlet"
+            name = "\(tool.split(separator: "-").joined(separator: " ")) \(name)"
+        }
         Terminal.say("\(name): \(failure.message)")
         if let advice = failure.advice { Terminal.say("  \(advice)") }
         return ExitCode(failure.status.rawValue)

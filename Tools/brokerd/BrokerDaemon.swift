@@ -2,6 +2,7 @@ import BrokerServer
 import Console
 import Daemon
 import Disk
+import Glibc
 import InterBroker
 import InterBrokerProtocol
 import Logging
@@ -15,6 +16,7 @@ import Security
 import ServiceLifecycle
 import Settings
 import Synchronization
+import Systemd
 import Telemetry
 
 /// What runs in brokerd: the parts, and the list in which they are started and stopped.
@@ -31,6 +33,7 @@ final class BrokerDaemon: Sendable {
     private let parts = Mutex<Parts?>(nil)
     private let status = Mutex("starting")
     private let isServing = Atomic<Bool>(false)
+    let peerServer = Mutex<InterBrokerListener?>(nil)
 
     struct Parts: Sendable {
         let directory: LogDirectory
@@ -46,7 +49,7 @@ final class BrokerDaemon: Sendable {
         session = SessionID(using: &random)
     }
 
-    func run() async -> ExitStatus {
+    func run(_ arguments: DaemonArguments, _ pipeline: LogPipeline) async -> ExitStatus {
         let console = ConsoleServer(group: group) { [self] in
             let line = status.withLock { $0 }
             return HealthReport(
@@ -60,7 +63,12 @@ final class BrokerDaemon: Sendable {
             services: [
                 DaemonService(
                     "console",
-                    start: { [settings] in _ = try await console.bind(settings.listeners.http) },
+                    start: { [self] in
+                        let address = settings.listeners.http
+                        do { _ = try await console.bind(address) } catch {
+                            throw cannotListen(on: address, "listeners.http", error)
+                        }
+                    },
                     stop: { await console.close() }
                 ),
                 DaemonService(
@@ -78,6 +86,8 @@ final class BrokerDaemon: Sendable {
             ],
             logger: logger
         )
+        let reload = makeReload(arguments, pipeline)
+        runner.reload = { try reload.reload().description }
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in status.withLock { $0 } }
@@ -99,7 +109,10 @@ final class BrokerDaemon: Sendable {
         do {
             try files.makeDirectories(settings.dataDirectory)
         } catch {
-            throw DaemonFailure(status: .storage, reason: "\(error)")
+            throw DaemonFailure(
+                status: .storage,
+                reason: "cannot make the data directory: \(error)"
+            )
         }
         let state: BrokerStateFile
         do {
@@ -113,11 +126,10 @@ final class BrokerDaemon: Sendable {
             throw DaemonFailure(status: .config, reason: "\(error)")
         }
         let loop = group.next()
-        let (parts, logs) = try await loop.submit { [self] in
+        let parts = try await loop.submit { [self] in
             try open(files, state, loop)
         }.get()
         self.parts.withLock { $0 = parts }
-        logger.info("recovered \(logs) Raft groups from \(settings.dataDirectory)")
     }
 
     /// Opens the log and builds everything that lives on the event loop.
@@ -125,7 +137,7 @@ final class BrokerDaemon: Sendable {
         _ files: RealFiles,
         _ state: BrokerStateFile,
         _ loop: any EventLoop
-    ) throws -> (Parts, Int) {
+    ) throws -> Parts {
         let random = SystemRandomNumberGenerator()
         let (directory, logs) = try openLog(files, state)
         if let damage = directory.damage {
@@ -165,7 +177,7 @@ final class BrokerDaemon: Sendable {
             transport: NIOLoopBound(transport, eventLoop: loop),
             link: link
         )
-        return (parts, logs.count)
+        return parts
     }
 
     private func openLog(
@@ -280,10 +292,15 @@ final class BrokerDaemon: Sendable {
             ticks.advance()
             probeWriter()
             probeReader()
-            guard let parts = parts.withLock({ $0 }) else { return }
-            status.withLock { $0 = parts.broker.value.statusLine }
+            if let parts = parts.withLock({ $0 }) { showStatus(parts) }
         }
         manager.startTicking()
+    }
+
+    private func showStatus(_ parts: Parts) {
+        var line = parts.broker.value.statusLine
+        if parts.link.isAlone { line += "; no controller answers" }
+        status.withLock { $0 = line }
     }
 
     private func closeLog() async {
@@ -301,15 +318,14 @@ final class BrokerDaemon: Sendable {
     // MARK: Listeners
 
     private func peerListener() -> DaemonService {
-        let listener = Mutex<InterBrokerListener?>(nil)
-        return DaemonService(
+        DaemonService(
             "peer listener",
             start: { [self] in
                 let made = try await makePeerListener()
                 try await made.start()
-                listener.withLock { $0 = made }
+                peerServer.withLock { $0 = made }
             },
-            stop: { await listener.withLock({ $0 })?.shutdown() }
+            stop: { [self] in await peerServer.withLock({ $0 })?.shutdown() }
         )
     }
 
@@ -321,12 +337,6 @@ final class BrokerDaemon: Sendable {
         let reference = try await parts.broker.eventLoop.submit {
             parts.broker.value.reference
         }.get()
-        let allowed: IPAllowList
-        do {
-            allowed = try IPAllowList(texts: settings.peers.peerAllowList)
-        } catch {
-            throw DaemonFailure(status: .config, reason: "peer_allow_list: \(error)")
-        }
         let state = parts.state
         let controllers = settings.peers.controllers.map {
             InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
@@ -341,7 +351,7 @@ final class BrokerDaemon: Sendable {
             )
                 + [RequestConfig(raftStream: acceptor)],
             checks: PeerChecks(
-                allowList: allowed,
+                allowList: try settings.peerAllowList(),
                 role: .broker,
                 id: settings.brokerID.rawValue,
                 clusterID: { state.clusterID },
@@ -360,13 +370,18 @@ final class BrokerDaemon: Sendable {
             start: { [self] in
                 let parts = try recovered()
                 let address = settings.listeners.client
-                let channel = try await parts.broker.eventLoop.flatSubmit {
-                    parts.broker.value.startTicking()
-                    return KafkaListener.bind(address, broker: parts.broker.value)
-                }.get()
-                listener.withLock { $0 = channel }
+                do {
+                    let channel = try await parts.broker.eventLoop.flatSubmit {
+                        parts.broker.value.startTicking()
+                        return KafkaListener.bind(address, broker: parts.broker.value)
+                    }.get()
+                    listener.withLock { $0 = channel }
+                } catch {
+                    throw cannotListen(on: address, "listeners.client", error)
+                }
+                // READY carries the status, so it must not be that of the recovery.
+                try await parts.broker.eventLoop.submit { self.showStatus(parts) }.get()
                 isServing.store(true, ordering: .relaxed)
-                logger.info("serving Kafka clients on \(address)")
             },
             stop: { [self] in
                 isServing.store(false, ordering: .relaxed)
@@ -399,4 +414,13 @@ final class BrokerDaemon: Sendable {
         guard let parts = try? recovered() else { return }
         await cancelWhenGracefulShutdown { await parts.link.run() }
     }
+}
+
+/// Names the key to look at, and the system's own words without NIO's around them.
+func cannotListen(on address: Address, _ key: String, _ error: any Error) -> DaemonFailure {
+    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    return DaemonFailure(
+        status: .failure,
+        reason: "cannot listen on \(address) (\(key)): \(reason ?? "\(error)")"
+    )
 }

@@ -30,24 +30,24 @@ enum Main {
     }
 
     private static func run(_ arguments: DaemonArguments) async -> ExitStatus {
-        var settings: BrokerSettings
+        let settings: BrokerSettings
         do {
-            settings = try BrokerSettings.load(path: arguments.config)
+            settings = try BrokerSettings.load(arguments)
         } catch {
-            complain("\(error)")
-            return .config
+            return DaemonSetup.refuse(error, identifier: "brokerd")
         }
-        if let directory = arguments.dataDirectory { settings.dataDirectory = directory }
         let pipeline = DaemonSetup.prepare(identifier: "brokerd")
         pipeline.level = DaemonSetup.level(settings.logLevel)
         defer { pipeline.close() }
         let daemon = BrokerDaemon(settings)
-        return await daemon.run()
+        return await daemon.run(arguments, pipeline)
     }
 
     private static func checkConfig(_ path: String) -> ExitStatus {
         do {
-            print(try ConfigCheck.run(role: .broker, path: path))
+            let line = try ConfigCheck.run(role: .broker, path: path)
+            _ = try BrokerSettings.load(path: path).peerAllowList()
+            print(line)
             return .success
         } catch {
             complain("\(error)")

@@ -2,6 +2,7 @@ import Console
 import Controller
 import Daemon
 import Disk
+import Glibc
 import InterBroker
 import InterBrokerProtocol
 import Logging
@@ -17,6 +18,7 @@ import Security
 import ServiceLifecycle
 import Settings
 import Synchronization
+import Systemd
 import Telemetry
 
 /// What runs in controllerd: the parts, and the list in which they are started and stopped.
@@ -34,6 +36,7 @@ final class ControllerDaemon: Sendable {
     private let eventSink: AsyncStream<ControllerEvent>.Continuation
     private let parts = Mutex<Parts?>(nil)
     private let isServing = Atomic<Bool>(false)
+    let peerServer = Mutex<InterBrokerListener?>(nil)
 
     /// What exists once the data directory is recovered.
     struct Parts: Sendable {
@@ -51,7 +54,7 @@ final class ControllerDaemon: Sendable {
         (events, eventSink) = AsyncStream.makeStream(of: ControllerEvent.self)
     }
 
-    func run() async -> ExitStatus {
+    func run(_ arguments: DaemonArguments, _ pipeline: LogPipeline) async -> ExitStatus {
         let console = ConsoleServer(group: group) { [self] in
             HealthReport(
                 isHealthy: isServing.load(ordering: .relaxed) && store.leadership.leader != nil,
@@ -64,7 +67,12 @@ final class ControllerDaemon: Sendable {
             services: [
                 DaemonService(
                     "console",
-                    start: { [settings] in _ = try await console.bind(settings.listeners.http) },
+                    start: { [self] in
+                        let address = settings.listeners.http
+                        do { _ = try await console.bind(address) } catch {
+                            throw cannotListen(on: address, "listeners.http", error)
+                        }
+                    },
                     stop: { await console.close() }
                 ),
                 DaemonService(
@@ -86,6 +94,8 @@ final class ControllerDaemon: Sendable {
             ],
             logger: logger
         )
+        let reload = makeReload(arguments, pipeline)
+        runner.reload = { try reload.reload().description }
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in statusLine }
@@ -96,9 +106,15 @@ final class ControllerDaemon: Sendable {
     private var statusLine: String {
         let leadership = store.leadership
         let metadata = store.metadata
-        let size = "\(metadata.onlineBrokers.count) brokers online, \(metadata.topics.count) topics"
+        let brokers = metadata.onlineBrokers.count
+        let topics = metadata.topics.count
+        let size =
+            "\(brokers) \(brokers == 1 ? "broker" : "brokers") online, "
+            + "\(topics) \(topics == 1 ? "topic" : "topics")"
         if leadership.isConfirmed { return "leader in epoch \(leadership.epoch): \(size)" }
         guard let leader = leadership.leader else { return "no leader of the controllers yet" }
+        // Elected, but the first entry of the term is not on a majority's disks yet.
+        if leader == settings.controllerID { return "becoming the leader: \(size)" }
         return "following controller \(leader), the leader: \(size)"
     }
 
@@ -348,15 +364,14 @@ final class ControllerDaemon: Sendable {
     // MARK: Listener
 
     private func peerListener() -> DaemonService {
-        let listener = Mutex<InterBrokerListener?>(nil)
-        return DaemonService(
+        DaemonService(
             "peer listener",
             start: { [self] in
                 let made = try await makePeerListener()
                 try await made.start()
-                listener.withLock { $0 = made }
+                peerServer.withLock { $0 = made }
             },
-            stop: { await listener.withLock({ $0 })?.shutdown() }
+            stop: { [self] in await peerServer.withLock({ $0 })?.shutdown() }
         )
     }
 
@@ -365,12 +380,6 @@ final class ControllerDaemon: Sendable {
         let acceptor = try await parts.transport.eventLoop.submit {
             parts.transport.value.raftStreamAcceptor
         }.get()
-        let allowed: IPAllowList
-        do {
-            allowed = try IPAllowList(texts: settings.peers.peerAllowList)
-        } catch {
-            throw DaemonFailure(status: .config, reason: "peer_allow_list: \(error)")
-        }
         var options = ListenerOptions()
         options.insecurePeers = settings.peers.insecurePeers
         return InterBrokerListener(
@@ -382,7 +391,7 @@ final class ControllerDaemon: Sendable {
                 store: store
             ) + [RequestConfig(raftStream: acceptor)],
             checks: PeerChecks(
-                allowList: allowed,
+                allowList: try settings.peerAllowList(),
                 role: .controller,
                 id: settings.controllerID.rawValue,
                 clusterID: { [store] in store.clusterID },
@@ -395,4 +404,13 @@ final class ControllerDaemon: Sendable {
             logger: logger
         )
     }
+}
+
+/// Names the key to look at, and the system's own words without NIO's around them.
+func cannotListen(on address: Address, _ key: String, _ error: any Error) -> DaemonFailure {
+    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    return DaemonFailure(
+        status: .failure,
+        reason: "cannot listen on \(address) (\(key)): \(reason ?? "\(error)")"
+    )
 }

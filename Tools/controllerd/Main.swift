@@ -30,24 +30,24 @@ enum Main {
     }
 
     private static func run(_ arguments: DaemonArguments) async -> ExitStatus {
-        var settings: ControllerSettings
+        let settings: ControllerSettings
         do {
-            settings = try ControllerSettings.load(path: arguments.config)
+            settings = try ControllerSettings.load(arguments)
         } catch {
-            complain("\(error)")
-            return .config
+            return DaemonSetup.refuse(error, identifier: "controllerd")
         }
-        if let directory = arguments.dataDirectory { settings.dataDirectory = directory }
         let pipeline = DaemonSetup.prepare(identifier: "controllerd")
         pipeline.level = DaemonSetup.level(settings.logLevel)
         defer { pipeline.close() }
         let daemon = ControllerDaemon(settings)
-        return await daemon.run()
+        return await daemon.run(arguments, pipeline)
     }
 
     private static func checkConfig(_ path: String) -> ExitStatus {
         do {
-            print(try ConfigCheck.run(role: .controller, path: path))
+            let line = try ConfigCheck.run(role: .controller, path: path)
+            _ = try ControllerSettings.load(path: path).peerAllowList()
+            print(line)
             return .success
         } catch {
             complain("\(error)")

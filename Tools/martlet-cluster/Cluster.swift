@@ -20,7 +20,8 @@ struct Cluster: ToolCommand {
 struct Status: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Shows brokers, leaders and partitions that lack something."
+        abstract: "Shows brokers, leaders and partitions that lack something.",
+        usage: "martlet cluster status [<option> ...]"
     )
 
     @Flag(help: "Exit with 1 when a partition lacks a leader or a copy.")

@@ -9,6 +9,7 @@ struct Consume: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet consume",
         abstract: "Prints a topic's records, and waits for more.",
+        usage: "martlet consume <topic> [<option> ...]",
         discussion: """
             --format knows %t topic, %p partition, %o offset, %T time in ms, %k key, %s value, \
             %h headers, %% percent, \\n, \\t. A null is printed as nothing.

@@ -13,6 +13,7 @@ struct Produce: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet produce",
         abstract: "Sends the lines of its input as records.",
+        usage: "martlet produce <topic> [<option> ...]",
         discussion: """
             Each line becomes a record. It ends when the input does and every record was \
             acknowledged; when records were lost, it says which lines and exits with 1.

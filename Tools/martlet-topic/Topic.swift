@@ -29,7 +29,8 @@ private func checked(_ names: [String]) throws {
 struct Create: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "create",
-        abstract: "Creates topics, and waits until their partitions have leaders."
+        abstract: "Creates topics, and waits until their partitions have leaders.",
+        usage: "martlet topic create <name> ... [<option> ...]"
     )
 
     @Argument(help: "The new topics' names.")
@@ -131,7 +132,8 @@ struct Create: ToolCommand {
 struct List: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Prints the topics' names, one a line."
+        abstract: "Prints the topics' names, one a line.",
+        usage: "martlet topic list [<option> ...]"
     )
 
     @Flag(help: "Also the cluster's own topics.")
@@ -151,7 +153,8 @@ struct List: ToolCommand {
 struct Describe: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "describe",
-        abstract: "Shows topics' partitions, leaders, copies and settings."
+        abstract: "Shows topics' partitions, leaders, copies and settings.",
+        usage: "martlet topic describe [<name> ...] [<option> ...]"
     )
 
     @Argument(help: "The topics' names; all topics if none is given.")
@@ -233,7 +236,8 @@ struct Describe: ToolCommand {
 struct Delete: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
-        abstract: "Deletes topics with all their records."
+        abstract: "Deletes topics with all their records.",
+        usage: "martlet topic delete <name> ... [<option> ...]"
     )
 
     @Argument(help: "The topics' names.")

@@ -2,6 +2,7 @@ public import InterBroker
 public import InterBrokerProtocol
 public import Logging
 public import Model
+import Synchronization
 
 /// This broker's way to the controllers: finds their leader and asks it things.
 ///
@@ -50,7 +51,10 @@ public actor ControllerLink {
     private var leader: InterBrokerTarget?
     /// Whether this run of the process is registered with the current leader.
     var isRegistered = false
-    private var isUnreachableLogged = false
+    private var isUnreachableLogged = false {
+        didSet { unreachable.store(isUnreachableLogged, ordering: .relaxed) }
+    }
+    private let unreachable = Atomic(false)
 
     /// Makes a link; `run` does its regular work.
     public init(
@@ -67,6 +71,9 @@ public actor ControllerLink {
         self.logger = logger
         self.makeCommunicator = makeCommunicator
     }
+
+    /// Whether no controller leader was found when last asked for; for the status line.
+    public nonisolated var isAlone: Bool { unreachable.load(ordering: .relaxed) }
 
     private var communicator: any InterBrokerCommunicator {
         makeCommunicator(
@@ -87,7 +94,10 @@ public actor ControllerLink {
         _ request: Request,
         attempts: Int = 10
     ) async throws(InterBrokerError) -> Request.Response {
-        var last = InterBrokerError.missingAddress
+        var last = InterBrokerError.connectFailed(
+            address: configuration.controllers.map(\.address).joined(separator: ", "),
+            reason: "no controller leader answers"
+        )
         for attempt in 0..<attempts {
             if attempt > 0 { try? await Task.sleep(for: configuration.retryInterval) }
             guard !Task.isCancelled else { break }

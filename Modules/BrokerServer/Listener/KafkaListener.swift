@@ -12,14 +12,27 @@ public enum KafkaListener {
         _ address: Address,
         broker: Broker
     ) -> EventLoopFuture<any Channel> {
-        bootstrap(broker).bind(host: address.host, port: address.port)
+        listening(bootstrap(broker).bind(host: address.host, port: address.port), broker)
     }
 
     /// Serves clients on a socket that was passed in, bound and listening.
     public static func adopt(_ socket: NIOBSDSocket.Handle, broker: Broker) -> EventLoopFuture<
         any Channel
     > {
-        bootstrap(broker).withBoundSocket(socket)
+        listening(bootstrap(broker).withBoundSocket(socket), broker)
+    }
+
+    private static func listening(
+        _ channel: EventLoopFuture<any Channel>,
+        _ broker: Broker
+    ) -> EventLoopFuture<any Channel> {
+        let logger = broker.logger
+        return channel.map { channel in
+            let bound = channel.localAddress
+            let address = bound?.ipAddress.map { Address(host: $0, port: bound?.port ?? 0) }
+            LogLines.serving(address?.description ?? "a passed socket", logger)
+            return channel
+        }
     }
 
     private static func bootstrap(_ broker: Broker) -> ServerBootstrap {

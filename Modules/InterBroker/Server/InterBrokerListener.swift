@@ -1,9 +1,10 @@
+import Glibc
 import InterBrokerProtocol
 public import Logging
 public import Model
 public import NIOCore
 import NIOPosix
-import Security
+public import Security
 import Synchronization
 
 /// Answers the requests of other daemons on one address.
@@ -51,7 +52,7 @@ public final class InterBrokerListener: Sendable {
             try ListenerPolicy.validate(resolved, insecurePeers: shared.options.insecurePeers)
             return try await started(bootstrap().bind(to: resolved).get())
         } catch {
-            throw .cannotListen(address: address.description, reason: "\(error)")
+            throw .cannotListen(address: address.description, reason: reason(of: error))
         }
     }
 
@@ -99,6 +100,16 @@ public final class InterBrokerListener: Sendable {
         for connection in shared.stop() { try? await connection.close() }
     }
 
+    /// Changes who may connect, and closes the connections of those who no longer may.
+    ///
+    /// - Thread: any.
+    public func use(_ allowList: IPAllowList) {
+        for connection in shared.use(allowList) {
+            shared.refusals.record(.notAllowed, from: peerName(connection.remoteAddress))
+            connection.close(promise: nil)
+        }
+    }
+
     /// How many connections are open.
     public var connectionCount: Int { shared.connectionCount }
 
@@ -130,6 +141,12 @@ public final class InterBrokerListener: Sendable {
                 }
             }
     }
+}
+
+/// The system's own words for its errors, without NIO's around them.
+private func reason(of error: any Error) -> String {
+    guard let error = error as? IOError else { return "\(error)" }
+    return String(cString: strerror(error.errnoCode))
 }
 
 /// `10.0.0.1:40212`, as log lines name a peer.
@@ -164,10 +181,11 @@ final class ListenerShared: Sendable {
     let metrics: CallMetrics
     let refusals: RefusalLog
     private let table: [InterBrokerRequestType: RequestConfig]
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State {
         var isStopped = false
+        var allowList: IPAllowList
         var connections: [ObjectIdentifier: any Channel] = [:]
         var bufferedBytes = 0
     }
@@ -184,6 +202,7 @@ final class ListenerShared: Sendable {
                 preconditionFailure("\(row.name) stands in the request table twice")
             }
         )
+        self.state = Mutex(State(allowList: checks.allowList))
         self.checks = checks
         self.options = options
         self.logger = logger
@@ -197,19 +216,19 @@ final class ListenerShared: Sendable {
 
     /// Counts a new connection in until it closes, or throws why it must not stay.
     func admit(_ channel: any Channel) throws(PeerRefusal) {
-        guard checks.allowList.allows(channel.remoteAddress) else {
-            throw PeerRefusal(.address, "IP address not allowed")
-        }
         let key = ObjectIdentifier(channel)
         let limit = options.connectionsMax
-        let isAdmitted = state.withLock { state in
-            guard !state.isStopped, state.connections.count < limit else { return false }
+        let address = channel.remoteAddress
+        // Checked and noted under one lock, so that no connection slips past a changed list.
+        let refusal = state.withLock { state -> PeerRefusal? in
+            guard state.allowList.allows(address) else { return .notAllowed }
+            guard !state.isStopped, state.connections.count < limit else {
+                return PeerRefusal(.tooManyConnections, "more than \(limit) connections")
+            }
             state.connections[key] = channel
-            return true
+            return nil
         }
-        guard isAdmitted else {
-            throw PeerRefusal(.tooManyConnections, "more than \(limit) connections")
-        }
+        if let refusal { throw refusal }
         channel.closeFuture.whenComplete { _ in
             self.state.withLock { $0.connections[key] = nil }
         }
@@ -220,6 +239,14 @@ final class ListenerShared: Sendable {
         state.withLock { state in
             state.bufferedBytes += change
             return change <= 0 || state.bufferedBytes <= options.bufferedBytesMax
+        }
+    }
+
+    /// Changes who may connect; returns the connections that now may not.
+    func use(_ allowList: IPAllowList) -> [any Channel] {
+        state.withLock { state in
+            state.allowList = allowList
+            return state.connections.values.filter { !allowList.allows($0.remoteAddress) }
         }
     }
 

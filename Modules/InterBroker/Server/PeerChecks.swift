@@ -41,6 +41,8 @@ public struct PeerRefusal: Error, Equatable, Sendable {
         self.reason = reason
         self.text = text
     }
+
+    static let notAllowed = PeerRefusal(.address, "IP address not allowed")
 }
 
 /// What a listener asks of its peers, beyond the bytes being well formed.
@@ -48,7 +50,7 @@ public struct PeerRefusal: Error, Equatable, Sendable {
 /// The order of the checks is fixed: IP address (at accept, before anything is read), role and
 /// number, target, cluster, whether the type is for that role, controller epoch.
 public struct PeerChecks: Sendable {
-    /// Which addresses may connect.
+    /// Which addresses may connect at first; ``InterBrokerListener/use(_:)`` changes it.
     public var allowList: IPAllowList
     /// The role of this daemon.
     public var role: SenderRole
