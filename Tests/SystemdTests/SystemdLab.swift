@@ -34,8 +34,10 @@ private enum LabMachine {
     static let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// What `Tools/release-build` has made. It is not built here: SwiftPM builds nothing while it
-    /// runs tests, so a build from inside of one would wait for ever.
+    /// What `Tools/release-build` has made.
+    ///
+    /// It is not built here: SwiftPM builds nothing while it runs tests, so a build from inside of
+    /// one would wait for ever.
     static let release = ".build/release"
 
     /// Why no container is booted; asked of the machine only when containers are wanted.
