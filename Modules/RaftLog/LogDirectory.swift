@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Raft
 import Synchronization
+import Telemetry
 
 /// A data directory: the write-ahead log and the segments of all groups of one daemon.
 ///
@@ -43,7 +44,10 @@ public final class LogDirectory: Sendable {
         self.damage = damage
         files = writer.files
         options = writer.options
-        tails = TailCache(bytesMax: writer.options.tailCacheBytes)
+        tails = TailCache(
+            bytesMax: writer.options.tailCacheBytes,
+            gauge: writer.options.metrics.tailCacheBytes
+        )
     }
 
     /// Opens a data directory, or makes an empty one into one, and recovers its groups.
@@ -299,6 +303,7 @@ extension LogDirectory {
         _ body: @escaping @Sendable (SegmentReader) throws(RaftLogError) -> Value,
         completion: @escaping @Sendable (Result<Value, RaftLogError>) -> Void
     ) {
+        writer.options.metrics.coldReads.add()
         guard let store = writer.store(of: group) else {
             return completion(.failure(.unknownGroup(group)))
         }

@@ -2,6 +2,7 @@ import Disk
 import Model
 import Raft
 import Synchronization
+import Telemetry
 
 extension LogWriter {
     /// What must be left of a file for a frame to begin in it.
@@ -29,7 +30,12 @@ extension LogWriter {
                 directory: id
             )
             try file.file.write(parts, at: position)
-            try file.file.sync()
+            try options.metrics.walSyncDuration.time { () throws(DiskError) in
+                try file.file.sync()
+            }
+            options.metrics.walFrames.add()
+            options.metrics.walBytes.add(frame.bytes)
+            options.metrics.walFrameBytes.observe(frame.bytes)
             position += UInt64(frame.bytes)
             nextFrame += 1
             hasSeal = false

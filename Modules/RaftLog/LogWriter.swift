@@ -2,6 +2,7 @@ import Disk
 import Model
 import Raft
 import Synchronization
+import Telemetry
 
 typealias Completion = @Sendable (Result<Void, RaftLogError>) -> Void
 
@@ -153,6 +154,7 @@ final class LogWriter: @unchecked Sendable {
             }
             guard let taken else { return }
             backlog.append(contentsOf: taken)
+            options.metrics.walQueueDepth.set(backlog.count)
             do throws(DiskError) {
                 if backlog.isEmpty {
                     if try rest() { return }

@@ -22,6 +22,8 @@ public struct RaftLogOptions: Sendable {
     public var dirtyFilesMax = 4096
     /// Payloads up to this size are copied into the frame instead of being a part of their own.
     public var copiedPayloadBytesMax = 1024
+    /// What is counted where; default in the process's own registry.
+    public var metrics = RaftLogMetrics()
 
     /// The defaults of a broker.
     public init() {}

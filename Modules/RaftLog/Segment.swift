@@ -2,6 +2,7 @@ import Disk
 import Model
 import Raft
 import Synchronization
+import Telemetry
 
 /// A segment while it is written to: its open files and how far they are filled and reserved.
 ///
@@ -124,6 +125,7 @@ final class Segment {
             context.parts.removeAll(keepingCapacity: true)
             context.batches.collect(into: &context.parts)
             try file.writeBulk(context.parts, at: start)
+            context.segmentBytes.add(context.batches.byteCount)
             logBytes = end
         }
         try writeRows(entries, context)
@@ -226,6 +228,7 @@ final class SegmentContext {
     let batches: PartsBuilder
     let rows = Scratch()
     var parts: [UnsafeRawBufferPointer] = []
+    let segmentBytes: CounterMetric
 
     init(files: any FileStore, options: RaftLogOptions, header: SegmentHeader) {
         self.files = files
@@ -233,5 +236,6 @@ final class SegmentContext {
         stepBytesMin = UInt64(options.segmentStepBytesMin)
         stepBytesMax = UInt64(options.segmentStepBytesMax)
         batches = PartsBuilder(copiedBytesMax: options.copiedPayloadBytesMax)
+        segmentBytes = options.metrics.segmentBytes
     }
 }

@@ -1,3 +1,5 @@
+import Telemetry
+
 /// Bounds what the groups of a directory keep of their newest payloads in memory.
 ///
 /// - Thread: the event loop of the groups only, like ``GroupLog`` itself.
@@ -7,11 +9,13 @@ final class TailCache: @unchecked Sendable {
     // `@unchecked Sendable`: the directory carries it between threads, but only `GroupLog`s touch
     // it, and all of them belong to one event loop.
     private let bytesMax: Int
+    private let gauge: GaugeMetric
     private(set) var bytes = 0
     private var sentinel = TailLink()
 
-    init(bytesMax: Int) {
+    init(bytesMax: Int, gauge: GaugeMetric) {
         self.bytesMax = bytesMax
+        self.gauge = gauge
         sentinel.next = sentinel
         sentinel.previous = sentinel
     }
@@ -31,6 +35,7 @@ final class TailCache: @unchecked Sendable {
     /// A group kept `count` more bytes: it is the last one to lose any.
     func add(_ count: Int, _ link: TailLink) {
         bytes += count
+        gauge.set(bytes)
         link.unlink()
         link.previous = sentinel.previous
         link.next = sentinel
@@ -38,7 +43,10 @@ final class TailCache: @unchecked Sendable {
         sentinel.previous = link
     }
 
-    func remove(_ count: Int) { bytes -= count }
+    func remove(_ count: Int) {
+        bytes -= count
+        gauge.set(bytes)
+    }
 
     /// Drops payloads until the budget holds or nothing may be dropped any more.
     func evict() {
