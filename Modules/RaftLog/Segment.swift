@@ -14,8 +14,9 @@ final class Segment {
     private(set) var last: LogIndex
     /// Distinguishes this segment from an earlier one of the same name.
     let id: UInt64
-    /// Whether files were made whose names no sync of the directory has made durable.
-    var hasNewFiles = false
+    /// Whether there may be files whose names no sync of the directory has made durable: at first
+    /// always, for a process that was killed may have made them.
+    var hasNewFiles = true
     /// Whether entries were cut off its end: then it never grows again.
     private(set) var isCut = false
     /// Whether it holds bytes that no sync has made durable.
@@ -74,7 +75,6 @@ final class Segment {
         let file = try files.open(path, .create)
         try file.write(header.encoded(SegmentHeader.rowsMagic), at: 0)
         segment.rows = Reserved(file: file, bytes: 0)
-        segment.hasNewFiles = true
         return segment
     }
 

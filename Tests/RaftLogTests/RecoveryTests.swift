@@ -311,6 +311,22 @@ import Testing
         #expect(try again.readAll(found).map(\.payload.count) == [0, 2, 100])
     }
 
+    @Test func `a segment's file that a killed process made keeps its name`() throws {
+        let harness = try Harness()
+        let log = try harness.create(1001)
+        try harness.append(log, term: 1, [nil])
+        try Self.fillFiles(harness)
+        try harness.append(log, term: 1, [makeBatch()])
+        harness.files.restart(after: .nothing)
+        // Recovery goes on in that segment and its checkpoint vouches for the file.
+        _ = try Harness(harness.files)
+        harness.files.restart(after: .everythingUnsynced)
+        let again = try Harness(harness.files)
+        let found = try #require(again.groups[1001])
+        #expect(found.suspicion == nil)
+        #expect(try again.readAll(found).map(\.payload.count) == [0, 100])
+    }
+
     @Test(arguments: ["log", "entries", "side"])
     func `a group with a missing file is suspect, and it alone`(ending: String) throws {
         let harness = try Harness()
