@@ -75,24 +75,37 @@ struct Bench: ToolCommand {
         var results: [BenchResult] = []
         if let disk { results.append(.disk(try DiskFloor.measure(folder: disk))) }
         try await cluster.withClient("martlet-bench") { client in
-            let (names, isNew) = try await findTopic(client)
             for (title, options) in suite ? load.suite : [("load", load)] {
-                let starts = mode == .consume ? nil : try await ends(names, client)
-                if mode != .consume {
-                    let run = ProduceLoad(title: title, options: options, partitions: names)
-                    let before = ProcessorTime.of(pid)
-                    var figures = try await run.run(client)
-                    figures.daemonCPUSeconds = ProcessorTime.of(pid) - before
-                    results.append(.produce(title, options, figures))
-                }
-                if mode != .produce {
-                    let run = ConsumeLoad(title: title, seconds: options.duration)
-                    results.append(.consume(title, try await run.run(client, names, from: starts)))
-                }
+                results += try await measure(title, options, client)
             }
-            if clean, isNew { _ = try await client.delete(topics: [topic]) }
         }
         print(json ? Report.json(results) : Report.text(results), terminator: "")
+    }
+
+    /// One load, in both directions if both are wanted.
+    ///
+    /// With `--clean` its topic is deleted at once: the next load may need the room.
+    private func measure(
+        _ title: String,
+        _ options: LoadOptions,
+        _ client: ClusterClient
+    ) async throws -> [BenchResult] {
+        var results: [BenchResult] = []
+        let (names, isNew) = try await findTopic(client)
+        let starts = mode == .consume ? nil : try await ends(names, client)
+        if mode != .consume {
+            let run = ProduceLoad(title: title, options: options, partitions: names)
+            let before = ProcessorTime.of(pid)
+            var figures = try await run.run(client)
+            figures.daemonCPUSeconds = ProcessorTime.of(pid) - before
+            results.append(.produce(title, options, figures))
+        }
+        if mode != .produce {
+            let run = ConsumeLoad(title: title, seconds: options.duration)
+            results.append(.consume(title, try await run.run(client, names, from: starts)))
+        }
+        if clean, isNew { _ = try await client.delete(topics: [topic]) }
+        return results
     }
 
     /// The topic's partitions, and whether it was made just now.
