@@ -67,6 +67,11 @@ extension ClusterController {
         guard let broker = metadata.broker(id), broker.session == request.session else {
             throw Self.notRegistered
         }
+        if request.isLeaving == true {
+            reign?.leaving.insert(id)
+            markOffline(BrokerRun(broker: id, registrationEpoch: broker.registrationEpoch))
+            return BrokerHeartbeatResponse(wantGroups: false, metadataVersion: store.version)
+        }
         reign?.tracker.heard(id, at: clock.now)
         reign?.pushes.holds(request.metadataVersion, id)
         if !broker.isOnline { markOnline(broker) }

@@ -50,6 +50,8 @@ public actor ClusterController {
         var missing: Set<ReplicaReference> = []
         /// Runs of brokers whose change between online and offline is being committed.
         var changing: Set<BrokerID> = []
+        /// Brokers that have said that they stop: nobody is told that they are silent.
+        var leaving: Set<BrokerID> = []
         var needsPlan = true
         var isCheckingControllers = false
     }
@@ -177,6 +179,7 @@ public actor ClusterController {
     private func take(_ effect: Effect, _ metadata: ClusterMetadata) {
         switch effect {
         case .brokerRegistered(let id, isNewRun: true):
+            reign?.leaving.remove(id)
             reign?.tracker.restarted(id, at: clock.now)
             reign?.pushes.restarted(id)
             if let broker = metadata.broker(id) {
@@ -188,7 +191,11 @@ public actor ClusterController {
             reign?.book.forgive(id)
             reign?.needsPlan = true
         case .brokerOffline(let id):
-            LogLines.brokerOffline(id, logger)
+            if reign?.leaving.remove(id) != nil {
+                LogLines.brokerStopped(id, logger)
+            } else {
+                LogLines.brokerOffline(id, logger)
+            }
         case .topicCreated(let name, _):
             if let topic = metadata.topic(name) { LogLines.topicCreated(topic, logger) }
             reign?.needsPlan = true

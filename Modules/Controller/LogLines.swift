@@ -105,6 +105,13 @@ enum LogLines {
         )
     }
 
+    static func brokerStopped(_ broker: BrokerID, _ logger: Logger) {
+        logger.info(
+            "Broker \(broker) has stopped, as it said it would",
+            metadata: ["MARTLET_PEER": "broker \(broker)"]
+        )
+    }
+
     // MARK: Topics
 
     static func topicCreated(_ topic: TopicInfo, _ logger: Logger) {

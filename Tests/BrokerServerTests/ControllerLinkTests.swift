@@ -15,6 +15,7 @@ import Testing
         let seen: Seen
 
         final class Seen: Sendable {
+            let goodbyes = Atomic(0)
             let types = Mutex<[InterBrokerRequestType]>([])
         }
 
@@ -26,6 +27,9 @@ import Testing
             seen.types.withLock { $0.append(Request.type) }
             let answer: Any
             switch request {
+            case let heartbeat as BrokerHeartbeatRequest:
+                if heartbeat.isLeaving == true { seen.goodbyes.add(1, ordering: .relaxed) }
+                answer = BrokerHeartbeatResponse(wantGroups: false, metadataVersion: 0)
             case is ControllerDiscoverRequest:
                 answer = ControllerDiscoverResponse(
                     leaderID: 1,
@@ -99,6 +103,8 @@ import Testing
         #expect(try registered < #require(types.firstIndex(of: .createTopics)))
         work.cancel()
         await work.value
+        await link.leave(within: .seconds(60))
+        #expect(seen.goodbyes.load(ordering: .relaxed) == 1)
         try await broker.stop()
         executor.stop()
     }

@@ -44,6 +44,29 @@ import Testing
         #expect(world.log.store.metadata.broker(1)?.directoryID == other)
     }
 
+    @Test func `a broker that says that it stops is offline at once, without a warning`()
+        async throws
+    {
+        let world = await World()
+        try await world.registerAll()
+        _ = try await world.controller.heartbeat(
+            BrokerHeartbeatRequest(
+                session: session(1),
+                metadataVersion: 0,
+                digest: "",
+                isLeaving: true
+            ),
+            of: 2
+        )
+        try await until { world.log.store.metadata.onlineBrokers.map(\.id) == [1, 3] }
+        try await until {
+            world.capture.messages.contains { $0.hasPrefix("Broker 2 has stopped") }
+        }
+        #expect(!world.capture.messages.contains { $0.contains("silent for too long") })
+        try await world.register(2, session: 2)
+        #expect(world.log.store.metadata.onlineBrokers.count == 3)
+    }
+
     @Test func `a broker that is silent for three seconds is offline until it is heard again`()
         async throws
     {

@@ -80,7 +80,8 @@ final class BrokerDaemon: Sendable {
                 DaemonService(
                     "controllers",
                     start: {},
-                    run: { await self.followControllers() }
+                    run: { await self.followControllers() },
+                    stop: { await self.leave() }
                 ),
                 clientListener(),
             ],
@@ -408,6 +409,12 @@ final class BrokerDaemon: Sendable {
             }.get()
             if left == 0 { return }
         }
+    }
+
+    /// Says goodbye, so that no controller has to miss this broker first.
+    private func leave() async {
+        guard let parts = parts.withLock({ $0 }) else { return }
+        await parts.link.leave(within: .seconds(2))
     }
 
     private func followControllers() async {

@@ -78,6 +78,32 @@ extension ControllerLink {
         }
     }
 
+    /// Tells the controller leader that this broker stops; gives up after `limit`.
+    ///
+    /// To be called when the regular work has ended. What does not arrive costs nothing but the
+    /// time after which a silent broker counts as offline.
+    public func leave(within limit: Duration) async {
+        guard isRegistered else { return }
+        let goodbye = BrokerHeartbeatRequest(
+            session: configuration.registration.session,
+            metadataVersion: 0,
+            digest: "",
+            isLeaving: true
+        )
+        let (ended, end) = AsyncStream<Void>.makeStream()
+        let call = Task {
+            _ = try? await ask(goodbye, attempts: 1)
+            end.finish()
+        }
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            end.finish()
+        }
+        for await _ in ended {}
+        call.cancel()
+        timer.cancel()
+    }
+
     private func reportLeaders(_ signals: AsyncStream<Void>) async {
         let session = configuration.registration.session
         for await _ in signals {

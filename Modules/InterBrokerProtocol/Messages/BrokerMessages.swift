@@ -91,18 +91,22 @@ public struct BrokerHeartbeatRequest: InterBrokerRequest {
     public var digest: String
     /// All pairs, if the last answer wanted them.
     public var groups: [HostedReplica]?
+    /// Whether this is the last one: the broker stops, and nobody need wait to miss it.
+    public var isLeaving: Bool?
 
     /// Makes one of its fields.
     public init(
         session: SessionID,
         metadataVersion: MetadataVersion,
         digest: String,
-        groups: [HostedReplica]? = nil
+        groups: [HostedReplica]? = nil,
+        isLeaving: Bool? = nil
     ) {
         self.session = session
         self.metadataVersion = metadataVersion
         self.digest = digest
         self.groups = groups
+        self.isLeaving = isLeaving
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -110,6 +114,7 @@ public struct BrokerHeartbeatRequest: InterBrokerRequest {
         case metadataVersion = "metadata_version"
         case digest
         case groups
+        case isLeaving = "leaving"
     }
 }
 
