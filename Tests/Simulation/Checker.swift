@@ -62,6 +62,8 @@ final class Checker {
     private(set) var violation: String?
     /// The committed entries of each group; the entry with index n stands at n - 1.
     private(set) var committed: [RaftGroupID: [Fact]] = [:]
+    /// The terms in which they were committed.
+    private var commitTerms: [RaftGroupID: [Term]] = [:]
     private(set) var receipts: [RaftGroupID: [Receipt]] = [:]
     /// The highest acknowledged entry of each group.
     private(set) var lastAcknowledged: [RaftGroupID: LogIndex] = [:]
@@ -339,7 +341,10 @@ extension Checker {
                     + "\(granted.map(\.short)) of \(half.map(\.short))"
             )
         }
-        let last = commit(of: replica.id)
+        // One that is elected late, by votes that were long on their way, need not have what was
+        // committed in a later term.
+        let count = commitTerms[replica.id]?.count { $0 < replica.term } ?? 0
+        let last = LogIndex(UInt64(count))
         guard last > 0, let fact = fact(replica.id, last) else { return }
         let term = try? replica.log.term(at: last)
         // Entries older than a snapshot are covered by it.
@@ -374,6 +379,7 @@ extension Checker {
                 "DenseOffsets: \(index) begins at \(fact.baseOffset)"
             )
             committed[replica.id, default: []].append(fact)
+            commitTerms[replica.id, default: []].append(replica.term)
             index += 1
         }
     }
