@@ -14,8 +14,8 @@ struct RaftLogView {
     private(set) var applied: LogIndex
 
     private let applyingBytesMax: Int
-    private var applyingBytes = 0
-    private var isApplyingPaused = false
+    private(set) var applyingBytes = 0
+    private(set) var isApplyingPaused = false
     /// Whether committed entries are being read from disk.
     private var isWaitingForEntries = false
     private let sink: LogSink

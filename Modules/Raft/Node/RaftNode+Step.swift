@@ -142,15 +142,16 @@ extension RaftNode {
         guard tracker.config.autoLeave, newApplied >= pendingConfIndex, role == .leader else {
             return
         }
-        let members = tracker.config.description
         do {
             // An empty payload is never refused for its size, so this works under any load.
             try handle(Message(type: .propose, entries: [Entry(type: .confChangeV2)]))
-            sink.info("initiating automatic transition out of joint configuration \(members)")
+            sink.info(
+                "initiating automatic transition out of joint configuration \(tracker.config)"
+            )
         } catch {
             sink.debug(
-                "not initiating automatic transition out of joint configuration \(members): "
-                    + "\(error)"
+                "not initiating automatic transition out of joint configuration "
+                    + "\(tracker.config): \(error)"
             )
         }
     }
