@@ -207,7 +207,7 @@ let tools: [Target] = [
 
 let testTargets: [Target] = [
     tests("Model"),
-    tests("Raft", ["Model"], exclude: ["PORTED.md"]),
+    tests("Raft", ["Model"], exclude: ["PORTED.md", "scripts"]),
     tests("RecordBatch", ["Model"]),
     tests("Metadata", ["Model"]),
     tests(
