@@ -94,6 +94,7 @@ extension RaftNode {
             return false
         }
         uncommittedBytes = total
+        traceReplicated(proposed)
         var entries = proposed
         var last = log.lastIndex
         for place in entries.indices {

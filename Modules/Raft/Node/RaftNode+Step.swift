@@ -5,6 +5,7 @@ import Model
 extension RaftNode {
     /// Takes any message, after the checks for messages from outside.
     mutating func handle(_ message: Message) throws(RaftError) {
+        traceReceived(message)
         if message.term > term {
             guard acceptHigherTerm(message) else { return }
         } else if message.term < term, message.term != 0 {
@@ -112,6 +113,7 @@ extension RaftNode {
             // What is forwarded to the leader is not bound to the forwarder's term.
             if message.type != .propose, message.type != .readIndex { message.term = term }
         }
+        traceSent(message)
         if message.type.waitsForDurability {
             messagesAfterAppend.append(message)
         } else {

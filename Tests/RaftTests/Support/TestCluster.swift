@@ -30,14 +30,18 @@ final class TestCluster {
     var stalledApplies: Set<NodeID> = []
     /// How replicas are configured when they are started; it may look at the id.
     var configure: (inout RaftConfig) -> Void
+    /// Receives the steps of all replicas, in their order.
+    private let trace: TraceHook?
 
     init(
         _ count: Int,
         learners: [NodeID] = [],
         seed: UInt64 = 1,
-        configure: @escaping (inout RaftConfig) -> Void = { _ in }
+        configure: @escaping (inout RaftConfig) -> Void = { _ in },
+        trace: TraceHook? = nil
     ) {
         self.configure = configure
+        self.trace = trace
         let ids = (1...UInt64(count)).map { NodeID($0) }
         let state = ConfState(
             voters: ids.filter { !learners.contains($0) },
@@ -61,7 +65,12 @@ final class TestCluster {
         var config = RaftConfig(id: id)
         config.applied = applied
         configure(&config)
-        return RaftNode(config: config, storage: storage, seed: seed &+ id.rawValue)
+        return RaftNode(
+            config: config,
+            storage: storage,
+            seed: seed &+ id.rawValue,
+            trace: trace
+        )
     }
 
     private func place(_ id: NodeID) -> Int { Int(id.rawValue) - 1 }
