@@ -39,6 +39,8 @@ public final class RaftManager {
     /// The submissions that the disk has not answered, oldest first.
     private var submitted: Deque<[(Replica, Message)]> = []
     private var ticker: RepeatedTask?
+    /// What the last group had ready, emptied: its memory is used again.
+    private var spare = Ready()
     private var hasFailed = false
 
     /// Makes a manager without groups.
@@ -144,8 +146,14 @@ extension RaftManager {
     /// Takes everything that a group's core has ready.
     func collect(_ replica: Replica) {
         guard !replica.isStopped, !replica.isSuspect else { return }
+        var ready = Ready()
+        swap(&ready, &spare)
+        defer {
+            ready.removeAll()
+            swap(&ready, &spare)
+        }
         while replica.node.hasReady {
-            var ready = replica.node.ready()
+            replica.node.ready(into: &ready)
             if interceptor != nil { intercept(&ready.messages, of: replica) }
             // The log learns of new entries before peers do, so that it can tell their chain.
             for message in ready.messages where message.to == .localAppendThread {

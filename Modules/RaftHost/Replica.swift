@@ -113,7 +113,7 @@ extension Replica {
         let baseOffset = nextOffset
         let stamped = batch.stamped(baseOffset: baseOffset, epoch: node.term.leaderEpoch)
         do {
-            try node.propose([Payload(stamped)])
+            try node.propose(Payload(stamped))
         } catch {
             manager.metrics.proposalsRefused.add()
             return completion(.refused("\(error)"))
@@ -256,7 +256,7 @@ extension Replica {
         }
         highWatermark = log.offset(after: applied)
         log.releaseTail(upTo: applied)
-        for response in message.responses { step(response) }
+        step(message.applyResponse)
         answerBarriers()
     }
 

@@ -35,6 +35,15 @@ extension GroupLog: LogStorage {
         return term
     }
 
+    /// One entry from memory; if it is not there it is wanted, as by `entries`.
+    public func entry(at index: LogIndex) throws(LogStorageError) -> Entry {
+        if index >= tail.firstPayload, let entry = tail.entry(at: index) { return Entry(entry) }
+        guard let entry = try entries(from: index, to: index + 1, maxBytes: .max).first else {
+            throw .unavailable
+        }
+        return entry
+    }
+
     /// Entries from memory; those that are not there are wanted by ``takeWantedRange()`` then.
     public func entries(
         from: LogIndex,

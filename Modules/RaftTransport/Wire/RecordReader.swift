@@ -116,7 +116,7 @@ struct RecordReader {
                 )
             )
         }
-        message.entries = entries
+        message.entries = EntryList(entries)
     }
 
     private func snapshot(
