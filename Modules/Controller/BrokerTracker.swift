@@ -93,14 +93,14 @@ struct HostedReport: Equatable {
 }
 
 extension ClusterMetadata {
-    /// The replicas on a broker whose start is recorded, in order of groups.
+    /// The replicas in a broker's directory whose start is recorded, in order.
     func startedReplicas(on broker: BrokerID) -> [ReplicaReference] {
-        partitions(on: broker).compactMap { partition in
-            guard let replica = partition.info.replica(on: broker), replica.isStarted else {
-                return nil
-            }
-            return ReplicaReference(group: partition.info.group, node: replica.node)
-        }
+        let directory = self.broker(broker)?.directoryID
+        return partitions(on: broker).flatMap { partition in
+            partition.info.replicas(on: broker)
+                .filter { $0.isStarted && $0.directoryID == directory }
+                .map { ReplicaReference(group: partition.info.group, node: $0.node) }
+        }.sorted()
     }
 }
 
