@@ -51,6 +51,52 @@ enum LogLines {
         )
     }
 
+    static func membersChanged(_ replica: Replica, at index: LogIndex, _ logger: Logger) {
+        let configuration = replica.configuration
+        var text = "voters \(list(configuration.voters))"
+        if !configuration.votersOutgoing.isEmpty {
+            text += ", leaving \(list(configuration.votersOutgoing))"
+        }
+        if !configuration.learners.isEmpty {
+            text += ", learners \(list(configuration.learners))"
+        }
+        logger.info(
+            "Members of Raft group \(replica.id) from index \(index) on: \(text)",
+            metadata: metadata(replica)
+        )
+    }
+
+    static func membersDiffer(
+        _ replica: Replica,
+        _ members: ConfState,
+        at index: LogIndex,
+        _ logger: Logger
+    ) {
+        logger.error(
+            """
+            Raft group \(replica.id) has other members than its log says before index \(index) \
+            (voters \(list(replica.configuration.voters)) instead of \(list(members.voters))): \
+            damaged data; this replica stops voting and acknowledging
+            """,
+            metadata: metadata(replica, .replicaSuspect)
+        )
+    }
+
+    private static func list(_ nodes: [NodeID]) -> String {
+        nodes.map { "\($0.owner).\($0.incarnation)" }.joined(separator: " ")
+    }
+
+    static func unreadableConfChange(
+        _ replica: Replica,
+        _ error: any Error,
+        _ logger: Logger
+    ) {
+        logger.error(
+            "Raft group \(replica.id) skips a change of members that nobody can read: \(error)",
+            metadata: metadata(replica)
+        )
+    }
+
     static func stepFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.debug(
             "Raft group \(replica.id) refused a message: \(error)",

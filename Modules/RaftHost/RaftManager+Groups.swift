@@ -15,6 +15,7 @@ extension RaftManager {
         }
         let commit = log.initialState.0.commit
         var applied = log.firstIndex - 1
+        var changes: [Entry] = []
         do {
             if let snapshot = try directory.loadSnapshot(log.identity.group) {
                 stateMachine.restore(snapshot.data.copyBytes(), index: snapshot.metadata.index)
@@ -26,13 +27,22 @@ extension RaftManager {
                     from: applied + 1,
                     to: commit,
                     headersOnly: !stateMachine.wantsPayloadAtRecovery
-                ) { row, bytes in stateMachine.recover(row, bytes) }
+                ) { row, bytes in
+                    if row.type != .normal, row.index > log.confIndex {
+                        changes.append(
+                            Entry(index: row.index, type: row.type, payload: Payload(bytes))
+                        )
+                    }
+                    stateMachine.recover(row, bytes)
+                }
                 applied = commit
             }
         } catch {
             throw .storage("\(error)")
         }
-        run(log, stateMachine: stateMachine, applied: applied)
+        let replica = run(log, stateMachine: stateMachine, applied: applied)
+        for change in changes { replica.applyConfChange(change) }
+        start(replica)
     }
 
     /// Starts a group that this daemon does not hold yet.
@@ -75,14 +85,19 @@ extension RaftManager {
         }
         do throws(RaftLogError) {
             let log = try directory.newGroupLog(identity.group)
-            run(log, stateMachine: stateMachine, applied: 0)
+            start(run(log, stateMachine: stateMachine, applied: 0))
         } catch {
             return completion(.failure(.storage("\(error)")))
         }
         completion(.success(()))
     }
 
-    private func run(_ log: GroupLog, stateMachine: any StateMachine, applied: LogIndex) {
+    /// Makes the replica of a log; nothing moves yet.
+    private func run(
+        _ log: GroupLog,
+        stateMachine: any StateMachine,
+        applied: LogIndex
+    ) -> Replica {
         var config = RaftConfig(id: log.identity.node)
         config.electionTicks = options.electionTicks
         config.heartbeatTicks = options.heartbeatTicks
@@ -106,6 +121,11 @@ extension RaftManager {
         )
         replica.isSuspect = log.isSuspect
         add(replica)
+        return replica
+    }
+
+    private func start(_ replica: Replica) {
+        replica.stateMachine.configurationChanged(replica.configuration)
         announceTail(of: replica)
         markDirty(replica)
     }
@@ -186,7 +206,7 @@ extension RaftManager {
     private func successor(of replica: Replica) -> NodeID? {
         guard replica.leadership.isLeader else { return nil }
         var best: (node: NodeID, match: LogIndex)?
-        for node in replica.members where node != replica.node.id {
+        for node in replica.voters where node != replica.node.id {
             guard let progress = replica.progress(of: node), progress.isActive else { continue }
             if progress.match >= best?.match ?? 0 { best = (node, progress.match) }
         }
@@ -258,7 +278,7 @@ extension RaftManager: RaftMessageSink {
         for replica in ordered where replica.node.leader != .none {
             guard replica.node.leader.owner == owner, !replica.leadership.isLeader else { continue }
             replica.node.forgetLeader()
-            let candidates = replica.members.filter { $0.owner != owner }
+            let candidates = replica.voters.filter { $0.owner != owner }
             // Groups begin with different replicas, so that leaders spread.
             let place = candidates.firstIndex(of: replica.node.id) ?? 0
             let turn = Int(replica.id.rawValue % UInt64(max(candidates.count, 1)))

@@ -176,6 +176,11 @@ extension RaftManager {
         }
     }
 
+    /// Records the members that a group has from an entry on; nobody waits for the write.
+    func store(_ configuration: ConfState, at index: LogIndex, of replica: Replica) {
+        writes.append(replica.log.prepare(configuration: configuration, at: index))
+    }
+
     private func send(_ message: Message, of replica: Replica) {
         var chain: UInt64?
         if message.type == .append { chain = replica.log.chain(at: message.index) }

@@ -24,6 +24,9 @@ public final class Replica {
     /// The next Kafka offset after the applied entries: consumers see everything below it.
     public internal(set) var highWatermark: Offset
 
+    /// The members as far as changes of them were applied here.
+    public internal(set) var configuration: ConfState
+
     var node: RaftNode
     let stateMachine: any StateMachine
     unowned let manager: RaftManager
@@ -60,16 +63,17 @@ public final class Replica {
         self.highWatermark = log.offset(after: applied)
         self.snapshotIndex = log.firstIndex - 1
         self.isSuspect = false
+        self.configuration = self.node.confState()
     }
+
+    /// This replica's own number.
+    public var nodeID: NodeID { log.identity.node }
 
     /// The current term.
     public var term: Term { node.term }
 
     /// The last entry known to be committed; at or after `applied`.
     public var commit: LogIndex { node.commit }
-
-    /// The replicas of the group, this one included.
-    public var members: [NodeID] { log.identity.members.map(\.node) }
 
     /// How far a leader knows another replica's log to match its own, and whether it answers.
     public func progress(of node: NodeID) -> (match: LogIndex, isActive: Bool)? {
@@ -229,6 +233,8 @@ extension Replica {
         applied = index
         snapshotIndex = index
         highWatermark = log.offset(after: index)
+        configuration = snapshot.metadata.confState
+        stateMachine.configurationChanged(configuration)
     }
 
     /// Applies committed entries and answers who waited for them.
@@ -241,6 +247,7 @@ extension Replica {
             guard let row = log.row(at: entry.index) else {
                 preconditionFailure("group \(id): no row for the committed entry \(entry.index)")
             }
+            if entry.type != .normal { applyConfChange(entry) }
             stateMachine.apply(row, entry.payload)
             applied = entry.index
         }

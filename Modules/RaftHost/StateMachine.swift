@@ -28,11 +28,19 @@ public protocol StateMachine: AnyObject {
     /// Learns of a change of role, term or leader, or that the leader is confirmed.
     func leadershipChanged(_ leadership: Leadership)
 
+    /// Learns of the group's members: at the start, and whenever they have changed here.
+    func configurationChanged(_ configuration: ConfState)
+
     /// The applied state as bytes, or nil if this kind of group keeps its whole log.
     func takeSnapshot() -> [UInt8]?
 
     /// Replaces the state by a snapshot that covers the log up to and including `index`.
     func restore(_ snapshot: [UInt8], index: LogIndex)
+}
+
+extension StateMachine {
+    /// Nothing to do.
+    public func configurationChanged(_ configuration: ConfState) {}
 }
 
 /// Who leads a group, as one of its replicas sees it.

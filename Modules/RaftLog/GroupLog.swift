@@ -15,6 +15,8 @@ public final class GroupLog {
     public private(set) var hardState: HardState
     /// The newest configuration that was stored.
     public private(set) var confState: ConfState
+    /// The last entry whose effect on the members ``confState`` includes.
+    public private(set) var confIndex: LogIndex
     /// Why the log cannot be trusted, in a sentence; nil for a sound one.
     public private(set) var suspicion: String?
     /// Whether the log cannot be trusted: the replica must not vote, campaign or acknowledge.
@@ -43,15 +45,15 @@ public final class GroupLog {
         self.tails = tails
         self.entryBytesMax = entryBytesMax
         identity = state.identity
-        confState = state.confState
+        (confState, confIndex) = state.newestConfiguration
         suspicion = state.suspicion
         start = state.start
         end = state.end
         terms = state.terms
         hardState = state.hardState
-        // What a snapshot includes is committed, whether or not the commit index was stored.
+        // What a snapshot or the members include is committed, whether or not that was stored.
         let included = state.snapshot?.point.index ?? state.start.index
-        hardState.commit = max(hardState.commit, included)
+        hardState.commit = max(hardState.commit, included, confIndex)
         applied = hardState.commit
         tail = TailEntries(after: state.end.index)
         link.owner = self
@@ -184,9 +186,13 @@ public final class GroupLog {
     }
 
     /// Stores a configuration that was applied, with the next write.
-    public func prepare(configuration: ConfState) -> GroupWrite {
+    ///
+    /// - Parameter index: the entry of the change.
+    public func prepare(configuration: ConfState, at index: LogIndex) -> GroupWrite {
         confState = configuration
-        return GroupWrite(group: identity.group, controls: [.configuration(configuration)])
+        confIndex = index
+        let record = WALRecord.configuration(configuration, at: index)
+        return GroupWrite(group: identity.group, controls: [record])
     }
 
     private func append(_ logged: [LoggedEntry]) {
@@ -313,6 +319,7 @@ public final class GroupLog {
         let point = install.mark.point
         latestSnapshot = install.snapshot
         confState = install.mark.confState
+        confIndex = install.mark.point.index
         start = point
         end = point
         applied = point.index

@@ -6,6 +6,8 @@ struct GroupState: Equatable, Sendable {
     var identity: GroupIdentity
     var hardState = HardState()
     var confState: ConfState
+    /// The last entry whose effect on the members `confState` includes.
+    var confIndex: LogIndex = 0
     /// The place before the first entry.
     var start: LogPoint
     /// The place after the last entry.
@@ -26,6 +28,14 @@ struct GroupState: Equatable, Sendable {
         end = start
     }
 
+    /// The members and the last entry that they include: as recorded, or of a newer snapshot.
+    var newestConfiguration: (ConfState, LogIndex) {
+        if let snapshot, snapshot.point.index > confIndex {
+            return (snapshot.confState, snapshot.point.index)
+        }
+        return (confState, confIndex)
+    }
+
     /// Takes an entry at the end, or anywhere before it: then the entries from there on are cut.
     mutating func append(_ row: EntryRow) {
         if row.index <= end.index { terms.cut(from: row.index) }
@@ -38,7 +48,9 @@ struct GroupState: Equatable, Sendable {
         switch record {
         case .entry(let row): append(row)
         case .hardState(let state): hardState = state
-        case .configuration(let state): confState = state
+        case .configuration(let state, let index):
+            confState = state
+            confIndex = index
         case .prefixTruncated(let point):
             start = point
             terms.drop(through: point)
@@ -46,6 +58,7 @@ struct GroupState: Equatable, Sendable {
             snapshot = mark
             guard mark.replacesLog else { return }
             confState = mark.confState
+            confIndex = mark.point.index
             start = mark.point
             end = mark.point
             terms = TermRuns()
@@ -59,6 +72,7 @@ struct GroupState: Equatable, Sendable {
         writer.put(hardState.vote.rawValue)
         writer.put(hardState.commit.rawValue)
         confState.write(to: &writer)
+        writer.put(confIndex.rawValue)
         start.write(to: &writer)
         end.write(to: &writer)
         writer.put(UInt32(terms.runs.count))
@@ -84,6 +98,7 @@ struct GroupState: Equatable, Sendable {
         let commit = LogIndex(try reader.take(UInt64.self))
         hardState = HardState(term: term, vote: vote, commit: commit)
         confState = try ConfState(reading: &reader)
+        confIndex = LogIndex(try reader.take(UInt64.self))
         start = try LogPoint(reading: &reader)
         end = try LogPoint(reading: &reader)
         var runs: [TermRun] = []

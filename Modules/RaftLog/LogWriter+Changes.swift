@@ -18,7 +18,7 @@ extension LogWriter {
             guard isNew else { return refuse(&item, .groupExists(group)) }
             var records: [WALRecord] = [.created(store.state.identity)]
             // A replica that joins knows no members until the leader's entries name them.
-            if join { records.append(.configuration(ConfState())) }
+            if join { records.append(.configuration(ConfState(), at: 0)) }
             item.change = .writes([GroupWrite(group: group, controls: records)])
         case .delete(let group):
             guard let store = registry.withLock({ $0.removeValue(forKey: group) }) else {

@@ -1,5 +1,5 @@
 import Model
-import Raft
+public import Raft
 
 /// What a snapshot stands for, without its bytes.
 struct SnapshotMark: Equatable, Sendable {
@@ -22,7 +22,8 @@ enum WALRecord: Equatable, Sendable {
     case tombstone(TopicID)
     case snapshot(SnapshotMark)
     case prefixTruncated(LogPoint)
-    case configuration(ConfState)
+    /// The members from an applied change on.
+    case configuration(ConfState, at: LogIndex)
 
     /// The types' numbers, fixed for ever; 7 is reserved for SegmentRef.
     enum Code: UInt8 {
@@ -66,7 +67,9 @@ enum WALRecord: Equatable, Sendable {
             body.put(UInt8(mark.replacesLog ? 1 : 0))
             mark.confState.write(to: &body)
         case .prefixTruncated(let point): point.write(to: &body)
-        case .configuration(let state): state.write(to: &body)
+        case .configuration(let state, let index):
+            body.put(index.rawValue)
+            state.write(to: &body)
         }
         body.pad(to: 8)
         var record = ByteWriter()
@@ -124,13 +127,29 @@ enum WALRecord: Equatable, Sendable {
                 SnapshotMark(point: point, confState: conf, replacesLog: replaces)
             )
         case .prefixTruncated: return .prefixTruncated(try LogPoint(reading: &fields))
-        case .configuration: return .configuration(try ConfState(reading: &fields))
+        case .configuration:
+            let index = LogIndex(try fields.take(UInt64.self))
+            return .configuration(try ConfState(reading: &fields), at: index)
         case .segmentRef: throw FormatError("SegmentRef is reserved")
         }
     }
 }
 
 extension ConfState {
+    /// The members as bytes: four lists of nodes, each after its count, and a flag.
+    public var encoded: [UInt8] {
+        var writer = ByteWriter()
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    /// Reads members; nil for anything but a whole encoding.
+    public init?(encoded: [UInt8]) {
+        var reader = ByteReader(encoded)
+        guard let state = try? ConfState(reading: &reader), reader.left == 0 else { return nil }
+        self = state
+    }
+
     func write(to writer: inout ByteWriter) {
         for list in [voters, votersOutgoing, learners, learnersNext] {
             writer.put(UInt32(list.count))

@@ -21,6 +21,8 @@ final class HostCluster {
         var machines: [RaftGroupID: RecordingStateMachine] = [:]
         var failure: (any Error)?
         let registry = MetricsRegistry()
+        /// Its replica of every group.
+        var node: NodeID { NodeID(owner: owner, incarnation: 1) }
 
         init(owner: Int32) {
             self.owner = owner
@@ -99,32 +101,38 @@ final class HostCluster {
         return options
     }()
 
-    /// Starts all hosts and one group on each of them.
-    func startGroup(_ group: RaftGroupID = 1001) throws {
-        let members = hosts.map {
-            GroupIdentity.Member(
-                node: NodeID(owner: $0.owner, incarnation: 1),
-                address: "h\($0.owner):1"
-            )
-        }
-        for host in hosts {
-            if host.manager == nil { try start(host) }
-            let machine = RecordingStateMachine()
-            host.machines[group] = machine
-            host.manager?.startRaftGroup(
-                GroupIdentity(
-                    group: group,
-                    topicID: TopicID(UniqueID(high: 1, low: group.rawValue)),
-                    topicName: "test",
-                    partition: 0,
-                    node: NodeID(owner: host.owner, incarnation: 1),
-                    members: members
-                ),
-                stateMachine: machine,
-                join: false
-            ) { result in
-                if case .failure(let error) = result { host.failure = error }
-            }
+    /// Starts all hosts, and one group on the first `count` of them.
+    func startGroup(_ group: RaftGroupID = 1001, on count: Int = .max) throws {
+        for host in hosts where host.manager == nil { try start(host) }
+        let founders = hosts.prefix(count)
+        for host in founders { startReplica(group, on: host, members: Array(founders)) }
+        settle()
+    }
+
+    /// Starts one replica; with `join` it waits to be added.
+    func startReplica(
+        _ group: RaftGroupID = 1001,
+        on host: Host,
+        members: [Host],
+        join: Bool = false
+    ) {
+        let machine = RecordingStateMachine()
+        host.machines[group] = machine
+        host.manager?.startRaftGroup(
+            GroupIdentity(
+                group: group,
+                topicID: TopicID(UniqueID(high: 1, low: group.rawValue)),
+                topicName: "test",
+                partition: 0,
+                node: host.node,
+                members: members.map {
+                    GroupIdentity.Member(node: $0.node, address: "h\($0.owner):1")
+                }
+            ),
+            stateMachine: machine,
+            join: join
+        ) { result in
+            if case .failure(let error) = result { host.failure = error }
         }
         settle()
     }
@@ -202,6 +210,7 @@ final class RecordingStateMachine: StateMachine {
     private(set) var applied: [(index: LogIndex, offset: Offset, text: String)] = []
     private(set) var appended: [LogIndex] = []
     private(set) var leadership: [Leadership] = []
+    private(set) var configurations: [ConfState] = []
 
     /// The applied texts, in order.
     var texts: [String] { applied.map(\.text).filter { !$0.isEmpty } }
@@ -215,6 +224,8 @@ final class RecordingStateMachine: StateMachine {
     func apply(_ row: EntryRow, _ payload: Payload) { note(row, payload.copyBytes()) }
 
     func leadershipChanged(_ leadership: Leadership) { self.leadership.append(leadership) }
+
+    func configurationChanged(_ configuration: ConfState) { configurations.append(configuration) }
 
     func takeSnapshot() -> [UInt8]? { nil }
 

@@ -16,6 +16,19 @@ extension RaftNode {
         return switchTo(changer.config, changer.peers)
     }
 
+    /// Takes over the members of a group that this replica has joined without knowing them.
+    ///
+    /// - Throws: `malformed` if the members contradict themselves; then nothing is changed.
+    public mutating func adopt(_ state: ConfState) throws(RaftError) {
+        precondition(confState() == ConfState(), "\(id.hexadecimal) knows its members already")
+        do {
+            let (config, peers) = try members(of: state)
+            _ = switchTo(config, peers)
+        } catch {
+            throw .malformed(error.description)
+        }
+    }
+
     /// What is known at first of the members that a snapshot names.
     func members(
         of state: ConfState,
@@ -61,6 +74,11 @@ extension RaftNode {
 // MARK: Proposals
 
 extension RaftNode {
+    /// The entry of the last change that this leader appended or may have taken over; 0 for none.
+    ///
+    /// A proposed change that was replaced by an empty entry has not moved it.
+    public var lastConfChange: LogIndex { pendingConfIndex }
+
     /// Checks a proposed change of members, and replaces it by an empty entry if it must wait.
     mutating func checkConfChange(
         _ entry: inout Entry,

@@ -1,0 +1,92 @@
+public import Model
+import NIOCore
+public import Raft
+import RaftLog
+
+/// The members of a group and how they change.
+///
+/// A change takes effect when it is applied, on every replica at the same index. It is recorded
+/// with the next write; recovery applies again what was committed after the last record.
+///
+/// Founders know the first members from their start. Whoever joins knows none: every change
+/// carries the members before it, and the first one that a replica applies tells it the rest.
+extension Replica {
+    /// The replicas of the group, this one included, in order: voters, leaving voters, learners.
+    public var members: [NodeID] {
+        var members = configuration.voters
+        for list in [configuration.votersOutgoing, configuration.learners] {
+            members += list.filter { !members.contains($0) }
+        }
+        return members.sorted()
+    }
+
+    /// The replicas that elect a leader; in a joint configuration, of its two halves.
+    var voters: [NodeID] {
+        let incoming = configuration.voters
+        let outgoing = configuration.votersOutgoing.filter { !incoming.contains($0) }
+        return (incoming + outgoing).sorted()
+    }
+
+    /// Proposes a change of members; the empty one leaves a joint configuration.
+    ///
+    /// One change at a time: while another one is under way, this one is refused.
+    /// - Parameter completion: called on the event loop when the change is applied here, or with
+    ///   the reason why it will not be, or is not known to be.
+    public func proposeConfChange(
+        _ change: ConfChange,
+        completion: @escaping (ProposalOutcome) -> Void
+    ) {
+        manager.eventLoop.preconditionInEventLoop()
+        guard acceptsProposals else { return completion(.notLeader(node.leader)) }
+        var change = change
+        // If anything changes them before this entry is applied, the core refuses it.
+        if change != ConfChange() { change.context = node.confState().encoded }
+        do {
+            try node.proposeConfChange(change)
+        } catch {
+            return completion(.refused("\(error)"))
+        }
+        manager.markDirty(self)
+        guard node.lastConfChange == node.lastIndex else {
+            return completion(.refused("another change of members is under way"))
+        }
+        pending.append(
+            PendingProposal(
+                index: node.lastIndex,
+                term: node.term,
+                baseOffset: nextOffset,
+                acknowledgement: .committed,
+                proposed: .now(),
+                completion: completion
+            )
+        )
+    }
+
+    /// Takes over a committed change of members.
+    ///
+    /// What is no change at all has the same effect on every replica: none.
+    func applyConfChange(_ entry: Entry) {
+        do {
+            let change = try ConfChange(bytes: entry.payload.copyBytes())
+            if let members = ConfState(encoded: change.context) {
+                if configuration == ConfState() { try node.adopt(members) }
+                guard node.confState() == members else { return contradict(members, entry) }
+            }
+            _ = node.applyConfChange(change)
+        } catch {
+            return LogLines.unreadableConfChange(self, error, manager.logger)
+        }
+        let before = configuration
+        configuration = node.confState()
+        guard configuration != before else { return }
+        manager.store(configuration, at: entry.index, of: self)
+        LogLines.membersChanged(self, at: entry.index, manager.logger)
+        stateMachine.configurationChanged(configuration)
+    }
+
+    /// Falls silent: replicas with the same log and other members would count other majorities.
+    private func contradict(_ members: ConfState, _ entry: Entry) {
+        isSuspect = true
+        LogLines.membersDiffer(self, members, at: entry.index, manager.logger)
+    }
+}
