@@ -100,6 +100,13 @@ extension PartitionInfo {
         }
     }
 
+    /// Whether it is news what members the group has committed.
+    public func learns(from members: GroupMembers) -> Bool {
+        var copy = self
+        let (removed, isFinished) = copy.settle(members)
+        return isFinished || !removed.isEmpty
+    }
+
     /// Takes out the replicas that the group has let go; what became of it.
     mutating func settle(_ members: GroupMembers) -> (removed: [ReplicaInfo], isFinished: Bool) {
         guard let reassignment, reassignment.version == members.version else { return ([], false) }
@@ -108,12 +115,18 @@ extension PartitionInfo {
             !members.voters.contains($0.node) && !members.learners.contains($0.node)
         }
         replicas.removeAll { replica in removed.contains { $0.node == replica.node } }
-        guard members.learners.isEmpty, Set(members.voters) == Set(target) else {
-            return (removed, false)
+        let isFinished = members.learners.isEmpty && Set(members.voters) == Set(target)
+        if isFinished {
+            replicas = target.compactMap { replica($0) }
+            self.reassignment = nil
         }
-        replicas = target.compactMap { replica($0) }
-        for position in replicas.indices { replicas[position].joins = false }
-        self.reassignment = nil
-        return (removed, true)
+        for position in replicas.indices {
+            // Who founded the group is not known here from now on: a founder that never ran has
+            // to learn of the members like everybody else.
+            if isFinished || !replicas[position].isStarted {
+                replicas[position].joins = !replicas[position].isStarted
+            }
+        }
+        return (removed, isFinished)
     }
 }

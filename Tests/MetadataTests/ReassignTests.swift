@@ -94,6 +94,7 @@ private struct Moves {
     @Test func `a move is finished when the group has committed exactly the target`() throws {
         var moves = try Moves()
         moves.move(to: [4, 1, 2])
+        moves.cluster.apply(.replicasStarted([.init(group: group, node: node(4, 2))]))
         let target = [node(1), node(2), node(4, 2)]
         #expect(try moves.tell([node(1), node(2), node(3)], learners: [node(4, 2)]) == [])
         #expect(try moves.tell(target, version: 1) == [], "members under an older target")
@@ -112,6 +113,24 @@ private struct Moves {
             moves.cluster.apply(.replicasPurged([gone]))
                 == [.replicasPurged([gone]), .tombstoneRemoved(group)]
         )
+    }
+
+    @Test func `a founder that never ran joins like others once the members have changed`() throws {
+        var cluster = Cluster.withBrokers(4)
+        try cluster.createTopic("t", 1, [[1, 2, 3]])
+        cluster.apply(.replicasStarted([1, 3].map { .init(group: group, node: node($0)) }))
+        cluster.apply(.reassignPartition(.init(group: group, brokers: [1, 2, 4])))
+        let move = try #require(cluster.metadata.partition(group)?.info)
+        #expect(move.replicas.filter { !$0.joins }.map(\.node) == [node(1), node(2), node(3)])
+        cluster.apply(.replicasStarted([.init(group: group, node: node(4, 2))]))
+        let members = GroupMembers(
+            group: group,
+            version: try #require(move.reassignment?.version),
+            voters: [node(1), node(2), node(4, 2)]
+        )
+        cluster.apply(.membersChanged(members))
+        let info = try #require(cluster.metadata.partition(group)?.info)
+        #expect(info.replicas.filter(\.joins).map(\.node) == [node(2)])
     }
 
     @Test func `a cancelled move goes back, and what it added is removed again`() throws {
