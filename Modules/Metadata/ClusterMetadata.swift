@@ -30,7 +30,7 @@ public struct ClusterMetadata: Equatable, Sendable {
     var namesByTopicID: [TopicID: TopicName] = [:]
     var partitionsByGroup: [RaftGroupID: TopicPartition] = [:]
     /// The groups with a reassignment under way, in order.
-    private(set) var reassigned: [RaftGroupID] = []
+    public private(set) var reassigned: [RaftGroupID] = []
 
     /// The metadata of a cluster in which nothing has happened yet.
     public init() {}

@@ -29,7 +29,8 @@ extension Replica {
 
     /// Proposes a change of members; the empty one leaves a joint configuration.
     ///
-    /// One change at a time: while another one is under way, this one is refused.
+    /// One change at a time: while another one is under way, this one is refused. What its context
+    /// holds is the proposer's: every replica finds it in the entry, with ``ConfChange/note(in:)``.
     /// - Parameter completion: called on the event loop when the change is applied here, or with
     ///   the reason why it will not be, or is not known to be.
     public func proposeConfChange(
@@ -40,7 +41,7 @@ extension Replica {
         guard acceptsProposals else { return completion(.notLeader(node.leader)) }
         var change = change
         // If anything changes them before this entry is applied, the core refuses it.
-        if change != ConfChange() { change.context = node.confState().encoded }
+        if change != ConfChange() { change.context = node.confState().encoded + change.context }
         do {
             try node.proposeConfChange(change)
         } catch {
@@ -68,7 +69,7 @@ extension Replica {
     func applyConfChange(_ entry: Entry) {
         do {
             let change = try ConfChange(bytes: entry.payload.copyBytes())
-            if let members = ConfState(encoded: change.context) {
+            if let (members, _) = ConfState.read(from: change.context) {
                 if configuration == ConfState() { try node.adopt(members) }
                 guard node.confState() == members else { return contradict(members, entry) }
             }
@@ -88,5 +89,15 @@ extension Replica {
     private func contradict(_ members: ConfState, _ entry: Entry) {
         isSuspect = true
         LogLines.membersDiffer(self, members, at: entry.index, manager.logger)
+    }
+}
+
+extension ConfChange {
+    /// What the proposer has put beside a change, from the payload of its entry; nil if nothing.
+    public static func note(in payload: [UInt8]) -> [UInt8]? {
+        guard let change = try? ConfChange(bytes: payload),
+            let (_, note) = ConfState.read(from: change.context), !note.isEmpty
+        else { return nil }
+        return note
     }
 }

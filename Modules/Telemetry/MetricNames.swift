@@ -215,7 +215,7 @@ extension MetricName {
     public static let partitionsReassigning = MetricName(
         "partitions_reassigning",
         .gauge,
-        "Partitions whose replicas are being moved or filled again, as the metadata say."
+        "Partitions whose replicas are being moved or filled again; on brokers, those led here."
     )
     /// Consumer groups coordinated here.
     public static let consumerGroups = MetricName(

@@ -211,6 +211,8 @@ final class RecordingStateMachine: StateMachine {
     private(set) var appended: [LogIndex] = []
     private(set) var leadership: [Leadership] = []
     private(set) var configurations: [ConfState] = []
+    /// What stood beside changes of members.
+    private(set) var notes: [[UInt8]] = []
 
     /// The applied texts, in order.
     var texts: [String] { applied.map(\.text).filter { !$0.isEmpty } }
@@ -233,7 +235,9 @@ final class RecordingStateMachine: StateMachine {
 
     private func note(_ row: EntryRow, _ bytes: [UInt8]) {
         var text = ""
-        if bytes.count > RecordBatchHeader.size {
+        if row.type != .normal {
+            if let note = ConfChange.note(in: bytes) { notes.append(note) }
+        } else if bytes.count > RecordBatchHeader.size {
             var records = RecordIterator(Array(bytes[RecordBatchHeader.size...]), count: 1)
             text = String(decoding: records.next()?.value ?? [], as: UTF8.self)
         }

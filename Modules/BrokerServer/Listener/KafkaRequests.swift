@@ -53,6 +53,14 @@ enum KafkaRequests {
         KafkaRequestEntry(.deleteTopics, DeleteTopicsHandler.handle),
         KafkaRequestEntry(.initProducerID, InitProducerIDHandler.handle),
         KafkaRequestEntry(.describeConfigs, DescribeConfigsHandler.handle),
+        KafkaRequestEntry(
+            .alterPartitionReassignments,
+            AlterPartitionReassignmentsHandler.handle
+        ),
+        KafkaRequestEntry(
+            .listPartitionReassignments,
+            ListPartitionReassignmentsHandler.handle
+        ),
         KafkaRequestEntry(.describeCluster, DescribeClusterHandler.handle),
     ]
 
