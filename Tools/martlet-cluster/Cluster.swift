@@ -7,8 +7,8 @@ import ToolSupport
 struct Cluster: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet cluster",
-        abstract: "Shows the cluster's brokers, leaders and what is wrong.",
-        subcommands: [Status.self],
+        abstract: "Shows the cluster's state, and moves partitions between brokers.",
+        subcommands: [Status.self, Reassign.self],
         defaultSubcommand: Status.self
     )
 
@@ -30,8 +30,8 @@ struct Status: ToolCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func perform() async throws {
-        let description = try await cluster.withClient("martlet-cluster") { client in
-            try await client.describe(topics: nil)
+        let (description, moves) = try await cluster.withClient("martlet-cluster") { client in
+            (try await client.describe(topics: nil), try await Self.moves(client))
         }
         print("cluster      \(description.clusterID ?? "(has no id)")")
         print("admin        \(Self.admin(description))")
@@ -46,12 +46,19 @@ struct Status: ToolCommand {
         for (topic, partition) in leaderless {
             print(
                 "no leader         \(topic)-\(partition.id) "
-                    + "(replicas on \(Self.list(partition.replicas)))"
+                    + "(replicas on \(Words.list(partition.replicas)))"
             )
         }
         for (topic, partition) in thin {
             let missing = partition.replicas.filter { !partition.inSync.contains($0) }
-            print("under-replicated  \(topic)-\(partition.id) (behind: \(Self.list(missing)))")
+            print("under-replicated  \(topic)-\(partition.id) (behind: \(Words.list(missing)))")
+        }
+        for move in moves {
+            let partition = partitions.first { topic, partition in
+                topic == move.partition.topic && partition.id == move.partition.partition
+            }
+            let inSync = partition?.partition.inSync ?? []
+            print("reassigning       \(Reassign.progress(move, inSync: inSync))")
         }
         let topics = Words.count(description.topics.count { !$0.isInternal }, "topic")
         print(
@@ -61,6 +68,16 @@ struct Status: ToolCommand {
         )
         if check, !leaderless.isEmpty || !thin.isEmpty {
             throw ExitCode(ToolStatus.refused.rawValue)
+        }
+    }
+
+    /// The moves that are under way; none where a broker does not tell.
+    private static func moves(_ client: ClusterClient) async throws -> [ReassignmentDescription] {
+        do throws(KafkaClientError) {
+            return try await client.reassignments()
+        } catch {
+            if case .unsupported = error { return [] }
+            throw error
         }
     }
 
@@ -100,9 +117,5 @@ struct Status: ToolCommand {
             ])
         }
         return table.text
-    }
-
-    private static func list(_ ids: [Int32]) -> String {
-        ids.map(String.init).joined(separator: ",")
     }
 }
