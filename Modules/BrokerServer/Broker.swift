@@ -252,15 +252,16 @@ extension Broker {
         }
     }
 
-    /// Partitions led here with a replica that is behind, away or yet to come.
+    /// Partitions led here with a replica that is behind or away.
+    ///
+    /// While replicas move, as many as before the move are enough.
     var underReplicatedCount: Int {
         table.all.count { partition in
             guard partition.leadership.isLeader else { return false }
-            let inSync = partition.inSyncNodes
-            let wanted =
-                metadata.partition(of: partition.identity.group)?.desired.map(\.node)
-                ?? partition.replica?.configuration.voters ?? []
-            return !wanted.allSatisfy { inSync.contains($0) }
+            let info = metadata.partition(of: partition.identity.group)
+            let wanted = info.map { $0.reassignment?.original.count ?? $0.replicas.count }
+            let voters = partition.replica?.configuration.voters.count ?? 0
+            return partition.inSyncNodes.count < wanted ?? voters
         }
     }
 

@@ -86,7 +86,7 @@ extension PartitionInfo {
     ///
     /// `before` is what they were to be until now.
     mutating func aim(at target: [NodeID], before: [NodeID], _ version: MetadataVersion) {
-        let isSame = Set(target) == Set(before)
+        let isSame = target.sorted() == before.sorted()
         if isSame, reassignment == nil {
             replicas = target.compactMap { replica($0) }
         } else if isSame {
@@ -115,7 +115,7 @@ extension PartitionInfo {
             !members.voters.contains($0.node) && !members.learners.contains($0.node)
         }
         replicas.removeAll { replica in removed.contains { $0.node == replica.node } }
-        let isFinished = members.learners.isEmpty && Set(members.voters) == Set(target)
+        let isFinished = members.learners.isEmpty && members.voters.sorted() == target.sorted()
         if isFinished {
             replicas = target.compactMap { replica($0) }
             self.reassignment = nil

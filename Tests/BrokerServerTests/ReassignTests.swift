@@ -131,7 +131,21 @@ import Testing
         let partition = try #require(answer.topics.first?.partitions.first)
         #expect(partition.replicaNodes == [1, 2] && partition.isrNodes == [1])
         #expect(partition.offlineReplicas == [])
-        #expect(try await broker.reference.run { $0.underReplicatedCount } == 1)
+        #expect(try await broker.reference.run { $0.underReplicatedCount } == 0)
+        try await broker.stop()
+    }
+
+    @Test func `a replica that is filled again on its broker neither comes nor leaves`()
+        async throws
+    {
+        let (broker, client) = try await started()
+        try await broker.reference.run { broker in
+            let lost = ReplicaReference(group: 1001, node: NodeID(owner: 1, incarnation: 1))
+            (broker.controllers as? TestController)?.commit(.replaceReplicas([lost]))
+        }
+        let ongoing = try #require(try await list(client).first)
+        #expect(ongoing.replicas == [1])
+        #expect(ongoing.addingReplicas == [] && ongoing.removingReplicas == [])
         try await broker.stop()
     }
 

@@ -40,10 +40,11 @@ private struct Case {
         _ unstarted: [NodeID]
     ) throws -> PartitionInfo {
         let list = replicas.map { node in
-            """
-            {"node":\(node),"directory_id":"\(DirectoryID(UniqueID(high: 1, low: UInt64(node.owner))))",
-            "started":\(!unstarted.contains(node)),"joins":true}
-            """
+            let directory = DirectoryID(UniqueID(high: 1, low: UInt64(node.owner)))
+            return """
+                {"node":\(node),"directory_id":"\(directory)",
+                "started":\(!unstarted.contains(node)),"joins":true}
+                """
         }
         let text = """
             {"partition":0,"group":1001,"replicas":[\(list.joined(separator: ","))],

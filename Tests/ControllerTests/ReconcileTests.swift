@@ -166,6 +166,11 @@ import Testing
                 }
             }
         }
+        try await settle(world)
+    }
+
+    /// Ends all mischief, and waits until the brokers hold what the metadata says.
+    private func settle(_ world: World) async throws {
         for id in Int32(1)...4 {
             world.brokers.change(id) { broker in
                 broker.isUp = true

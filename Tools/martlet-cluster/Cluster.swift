@@ -41,7 +41,7 @@ struct Status: ToolCommand {
         }
         let leaderless = partitions.filter { $0.partition.leader < 0 }
         let thin = partitions.filter {
-            $0.partition.leader >= 0 && $0.partition.inSync.count < $0.partition.replicas.count
+            $0.partition.leader >= 0 && !Self.missing($0.topic, $0.partition, moves).isEmpty
         }
         for (topic, partition) in leaderless {
             print(
@@ -50,7 +50,7 @@ struct Status: ToolCommand {
             )
         }
         for (topic, partition) in thin {
-            let missing = partition.replicas.filter { !partition.inSync.contains($0) }
+            let missing = Self.missing(topic, partition, moves)
             print("under-replicated  \(topic)-\(partition.id) (behind: \(Words.list(missing)))")
         }
         for move in moves {
@@ -78,6 +78,19 @@ struct Status: ToolCommand {
         } catch {
             if case .unsupported = error { return [] }
             throw error
+        }
+    }
+
+    /// The brokers whose copies are behind or away; those that are only coming are not missed.
+    private static func missing(
+        _ topic: String,
+        _ partition: PartitionDescription,
+        _ moves: [ReassignmentDescription]
+    ) -> [Int32] {
+        let name = PartitionName(topic, partition.id)
+        let adding = moves.first { $0.partition == name }?.adding ?? []
+        return partition.replicas.filter {
+            !partition.inSync.contains($0) && !adding.contains($0)
         }
     }
 

@@ -53,14 +53,8 @@ enum KafkaRequests {
         KafkaRequestEntry(.deleteTopics, DeleteTopicsHandler.handle),
         KafkaRequestEntry(.initProducerID, InitProducerIDHandler.handle),
         KafkaRequestEntry(.describeConfigs, DescribeConfigsHandler.handle),
-        KafkaRequestEntry(
-            .alterPartitionReassignments,
-            AlterPartitionReassignmentsHandler.handle
-        ),
-        KafkaRequestEntry(
-            .listPartitionReassignments,
-            ListPartitionReassignmentsHandler.handle
-        ),
+        KafkaRequestEntry(.alterPartitionReassignments, ReassignmentHandlers.alter),
+        KafkaRequestEntry(.listPartitionReassignments, ReassignmentHandlers.list),
         KafkaRequestEntry(.describeCluster, DescribeClusterHandler.handle),
     ]
 

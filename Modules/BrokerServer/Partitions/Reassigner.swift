@@ -17,7 +17,8 @@ final class Reassigner {
         var mark: LogIndex
         /// Whether a change is proposed and not answered.
         var isChanging = false
-        /// The tick before which leadership is not handed over again.
+        /// The members at the last look, and the tick before which leadership is not handed over.
+        var members = ConfState()
         var mayTransfer: UInt64 = 0
         /// The last report, and the tick before which the same one is not sent again.
         var reported: (report: MembersReport, until: UInt64)?
@@ -27,6 +28,12 @@ final class Reassigner {
 
     /// Ticks of a tenth of a second after which something is asked for again: a second.
     private static let patience: UInt64 = 10
+
+    /// Ticks until every replica has heard of new members.
+    ///
+    /// An entry's commit goes out with the next heartbeat. Who does not know of its vote yet cannot
+    /// take the leadership over, and the group would stand still until the attempt is given up.
+    private static let newsTicks: UInt64 = 3
 
     private unowned let broker: Broker
     private var works: [RaftGroupID: Work] = [:]
@@ -89,6 +96,10 @@ final class Reassigner {
             mark: work.mark,
             progress: { replica.progress(of: $0) }
         )
+        if work.members != view.members {
+            work.members = view.members
+            work.mayTransfer = ticks + Self.newsTicks
+        }
         if ReassignmentStep.isNews(info, view) { report(info, view, &work) }
         guard let step = ReassignmentStep.next(for: info, in: view) else { return }
         if step != work.logged { LogLines.reassignment(step, of: partition, broker.logger) }

@@ -94,7 +94,7 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
     public var purge: Bool
     /// The data directory that is meant; nil for whichever is there.
     public var directoryID: DirectoryID?
-    /// The replica that is meant; nil for whichever is there. Another one is left alone.
+    /// The replica that is meant, another one being left alone; nil for whichever is there.
     public var nodeID: NodeID?
 
     /// Makes one of its fields.
