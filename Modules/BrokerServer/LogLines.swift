@@ -135,8 +135,7 @@ enum LogLines {
     }
 
     private static func words(_ changes: [ConfChangeSingle]) -> String {
-        guard !changes.isEmpty else { return "leaving the joint configuration" }
-        return changes.map { change in
+        changes.map { change in
             let broker = "broker \(change.node.broker)"
             return switch change.type {
             case .addNode: "\(broker) gets a vote"

@@ -1,7 +1,7 @@
 import DequeModule
 public import Model
 import NIOCore
-import Raft
+public import Raft
 public import RaftLog
 import Telemetry
 
@@ -27,7 +27,7 @@ public final class Replica {
     /// The members as far as changes of them were applied here.
     public internal(set) var configuration: ConfState
 
-    var node: RaftNode
+    package var node: RaftNode
     let stateMachine: any StateMachine
     unowned let manager: RaftManager
     var pending: Deque<PendingProposal> = []
@@ -43,6 +43,9 @@ public final class Replica {
     var isDirty = false
     var isStopped = false
     var isSavingSnapshot = false
+    var sentSnapshots: [SentSnapshot] = []
+    /// Whether a read of old entries has failed and is due again.
+    var retriesReads = false
     /// Ticks until this replica campaigns because its leader's process is gone; -1 if it does not.
     var ticksToCampaign = -1
 

@@ -52,7 +52,11 @@ final class HostCluster {
     }
 
     let loop = EmbeddedEventLoop()
+    /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
+    var snapshotEntries: UInt64?
     let hosts: [Host]
+    /// Decides which messages get lost.
+    var loses: (Message) -> Bool = { _ in false }
     /// Pairs of owners between which nothing is delivered.
     var cut: Set<[Int32]> = []
     fileprivate var queue: [(from: Int32, ReceivedMessage)] = []
@@ -73,9 +77,13 @@ final class HostCluster {
             cluster: nil,
             random: &random
         )
+        var options = RaftHostOptions()
+        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
+        options.snapshotTicksMax = 20
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
+            options: options,
             random: random,
             metrics: RaftHostMetrics(host.registry),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -88,7 +96,7 @@ final class HostCluster {
         host.manager = manager
         host.machines = [:]
         for log in logs {
-            let machine = RecordingStateMachine()
+            let machine = RecordingStateMachine(hasSnapshots: snapshotEntries != nil)
             host.machines[log.identity.group] = machine
             try manager.recover(log, stateMachine: machine)
         }
@@ -98,6 +106,7 @@ final class HostCluster {
         var options = RaftLogOptions()
         options.walFileBytes = 1 << 20
         options.walFilesMax = 2
+        options.segmentBytesMax = 16 << 10
         return options
     }()
 
@@ -116,7 +125,7 @@ final class HostCluster {
         members: [Host],
         join: Bool = false
     ) {
-        let machine = RecordingStateMachine()
+        let machine = RecordingStateMachine(hasSnapshots: snapshotEntries != nil)
         host.machines[group] = machine
         host.manager?.startRaftGroup(
             GroupIdentity(
@@ -161,7 +170,8 @@ final class HostCluster {
             queue = []
             for (from, received) in messages {
                 let to = received.message.to.owner
-                guard !cut.contains([from, to]), let host = hosts.first(where: { $0.owner == to })
+                guard !cut.contains([from, to]), !loses(received.message),
+                    let host = hosts.first(where: { $0.owner == to })
                 else { continue }
                 host.manager?.receive([received])
                 isBusy = true
@@ -213,6 +223,11 @@ final class RecordingStateMachine: StateMachine {
     private(set) var configurations: [ConfState] = []
     /// What stood beside changes of members.
     private(set) var notes: [[UInt8]] = []
+    /// Where a snapshot was restored last.
+    private(set) var restored: LogIndex = 0
+    private let hasSnapshots: Bool
+
+    init(hasSnapshots: Bool = false) { self.hasSnapshots = hasSnapshots }
 
     /// The applied texts, in order.
     var texts: [String] { applied.map(\.text).filter { !$0.isEmpty } }
@@ -229,9 +244,9 @@ final class RecordingStateMachine: StateMachine {
 
     func configurationChanged(_ configuration: ConfState) { configurations.append(configuration) }
 
-    func takeSnapshot() -> [UInt8]? { nil }
+    func takeSnapshot() -> [UInt8]? { hasSnapshots ? [1, 2, 3] : nil }
 
-    func restore(_ snapshot: [UInt8], index: LogIndex) {}
+    func restore(_ snapshot: [UInt8], index: LogIndex) { restored = index }
 
     private func note(_ row: EntryRow, _ bytes: [UInt8]) {
         var text = ""

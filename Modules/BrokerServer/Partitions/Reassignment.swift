@@ -77,9 +77,8 @@ extension ReassignmentStep {
     static func next(for info: PartitionInfo, in group: GroupView) -> ReassignmentStep? {
         guard let reassignment = info.reassignment else { return nil }
         if group.accepted > reassignment.version { return .wait(.metadataOutdated) }
-        guard group.members.votersOutgoing.isEmpty else {
-            return group.members.autoLeave ? .wait(.leavingJoint) : .change([])
-        }
+        // RaftHost leaves it, whoever began it.
+        guard group.members.votersOutgoing.isEmpty else { return .wait(.leavingJoint) }
         if group.accepted < reassignment.version { return .accept(reassignment.version) }
         let target = reassignment.target
         if let step = clear(info, target, group) { return step }

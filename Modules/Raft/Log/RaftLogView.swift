@@ -3,7 +3,7 @@ import Model
 /// The whole log of a replica: the stable part in storage and the unstable end in memory.
 ///
 /// - Invariant: `applied <= applying <= committed <= lastIndex`.
-struct RaftLogView {
+package struct RaftLogView {
     private let storage: any LogStorage
     private(set) var unstable: UnstableLog
     /// The highest index known to be on a quorum.
@@ -90,7 +90,7 @@ struct RaftLogView {
 
 extension RaftLogView {
     /// Appends at the end, or replaces an uncommitted end.
-    mutating func append(_ entries: ArraySlice<Entry>) {
+    package mutating func append(_ entries: ArraySlice<Entry>) {
         guard let first = entries.first else { return }
         precondition(
             first.index > committed,

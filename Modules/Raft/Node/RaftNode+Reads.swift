@@ -5,8 +5,8 @@ import Model
 /// - Source: Raft thesis 6.4.
 extension RaftNode {
     mutating func handleReadIndex(_ message: Message) {
-        if tracker.isSingleton { return answerRead(message, index: log.committed) }
-        // Before its first commit a leader may not know of all that was committed before it.
+        // Before its first commit a leader may not know of all that was committed before it; not
+        // even alone, since a commit index need not survive a restart.
         guard log.termOrZero(at: log.committed) == term else {
             postponedReads.append(message)
             return
@@ -15,6 +15,7 @@ extension RaftNode {
     }
 
     private mutating func confirmRead(_ message: Message) {
+        if tracker.isSingleton { return answerRead(message, index: log.committed) }
         switch config.readOnlyOption {
         case .leaseBased: answerRead(message, index: log.committed)
         case .safe:

@@ -112,7 +112,8 @@ extension RaftNode {
             // What is forwarded to the leader is not bound to the forwarder's term.
             if message.type != .propose, message.type != .readIndex { message.term = term }
         }
-        if message.type.waitsForDurability {
+        let isDurableCampaign = message.type == .vote && config.votesWaitForDurability
+        if message.type.waitsForDurability || isDurableCampaign {
             messagesAfterAppend.append(message)
         } else {
             precondition(

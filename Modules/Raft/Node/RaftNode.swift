@@ -29,8 +29,8 @@ public struct RaftNode: ~Copyable {
 
     let config: RaftConfig
     let sink: LogSink
-    var log: RaftLogView
-    var tracker: ProgressTracker
+    package var log: RaftLogView
+    package var tracker: ProgressTracker
     var generator: SplitMix64
 
     /// Messages that may be sent at once.

@@ -6,6 +6,7 @@ import Raft
 extension InteractionInterpreter {
     func addNodes(_ directive: Script.Directive) throws {
         var config = RaftConfig(id: 1)
+        config.votesWaitForDurability = false
         config.electionTicks = 3
         config.heartbeatTicks = 1
         config.asyncStorageWrites = false
