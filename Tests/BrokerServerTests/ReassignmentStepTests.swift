@@ -26,6 +26,7 @@ private struct Case {
             own: own,
             members: ConfState(voters: voters, learners: learners),
             accepted: 7,
+            isSettled: true,
             mark: 100,
             progress: { node in
                 (behind.contains(node) ? 99 : 100, !inactive.contains(node))
@@ -97,6 +98,23 @@ private let (n1, n2, n3, n4, n5) = (node(1), node(2), node(3), node(4), node(5))
         one = try Case(own: n1, voters: [n1, n2, n3], target: [n1, n2, n3])
         one.view.accepted = 6
         #expect(one.step == .accept(7) && !one.isNews)
+    }
+
+    @Test func `nothing that has gone is reported before a majority of the rest knows of it`()
+        throws
+    {
+        var done = try Case(own: n1, voters: [n1, n2, n3], target: [n1, n2, n3])
+        done.view.isSettled = false
+        #expect(done.step == .accept(7) && !done.isNews)
+        var part = try Case(own: n1, voters: [n1, n2, n3, n4], target: [n1, n2, n4])
+        part.view.members = ConfState(voters: [n1, n2], learners: [n4])
+        #expect(part.isNews)
+        part.view.isSettled = false
+        #expect(part.step == .accept(7) && !part.isNews)
+        // While nobody has gone, the next change need not wait for that.
+        var first = try Case(own: n1, voters: [n1, n2, n3], target: [n1, n2, n4])
+        first.view.isSettled = false
+        #expect(first.step == .change([.init(.addLearnerNode, n4)]) && !first.isNews)
     }
 
     @Test func `a replica comes as a learner once it runs, others are not held up by it`() throws {
@@ -274,9 +292,12 @@ private let (n1, n2, n3, n4, n5) = (node(1), node(2), node(3), node(4), node(5))
                     case .change(let changes):
                         #expect(!changes.contains { $0.node == one.view.own }, "\(changes)")
                         one.view.members = try one.members(after: changes)
+                        one.view.isSettled = false
                     case .transfer(let next):
                         #expect(one.view.members.voters.contains(next) && target.contains(next))
                         one.view.own = next
+                        one.view.isSettled = false
+                    case .accept: one.view.isSettled = true
                     default: Issue.record("\(step) at \(one.view.members) for \(target)")
                     }
                     if case .wait = step { break }

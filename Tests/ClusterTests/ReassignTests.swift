@@ -53,6 +53,8 @@ extension ClusterTests {
             async throws
         {
             try await TestCluster.run("disk") { cluster in
+                // More than are filled at the same time.
+                try await cluster.create("wide", partitions: 60)
                 try await cluster.create("orders", partitions: 3)
                 let load = try await Load(on: cluster, topic: "orders", partitions: 3, writers: 2)
                 for victim in cluster.brokers.prefix(2) {
@@ -63,7 +65,7 @@ extension ClusterTests {
                     let time = monotonicMilliseconds()
                     try victim.start()
                     try await victim.waitUntilReady()
-                    try await cluster.untilFilledAgain(victim, partitions: 3)
+                    try await cluster.untilFilledAgain(victim, partitions: 63)
                     let took = monotonicMilliseconds() - time
                     // Without the broker that was filled again there is no majority now.
                     let other = cluster.broker(3)
@@ -93,11 +95,17 @@ extension ClusterTests {
                 try await victim.waitUntilReady()
                 try await cluster.untilFilledAgain(victim, partitions: 3)
                 print("filled again after \(monotonicMilliseconds() - time) ms")
+                // The new replicas are trusted, also after another start, and their votes count.
+                victim.send(SIGKILL)
+                _ = try await load.untilWritten(after: monotonicMilliseconds())
+                try victim.start()
+                try await victim.waitUntilReady()
+                _ = try await cluster.partitionsInSync("orders")
                 cluster.broker(3).send(SIGKILL)
                 _ = try await load.untilWritten(after: monotonicMilliseconds())
                 try cluster.broker(3).start()
                 try await cluster.broker(3).waitUntilReady()
-                _ = try await cluster.partitionsInSync("orders")
+                try await cluster.untilFilledAgain(victim, partitions: 3)
                 print(try await load.endAndCheck(), terminator: "")
                 try await cluster.requireEqualReplicas(of: "orders", partitions: 3)
             }

@@ -17,6 +17,10 @@ final class Reassigner {
         var mark: LogIndex
         /// Whether a change is proposed and not answered.
         var isChanging = false
+        /// The members under which an entry was proposed that is committed.
+        var settled: ConfState?
+        /// Whether a learner is being filled.
+        var isFilling = false
         /// The members at the last look, and the tick before which leadership is not handed over.
         var members = ConfState()
         var mayTransfer: UInt64 = 0
@@ -34,6 +38,12 @@ final class Reassigner {
     /// An entry's commit goes out with the next heartbeat. Who does not know of its vote yet cannot
     /// take the leadership over, and the group would stand still until the attempt is given up.
     private static let newsTicks: UInt64 = 3
+
+    /// How many groups that are led here fill learners at the same time.
+    ///
+    /// A broker that has lost a thousand replicas is filled as fast with a few at a time, and
+    /// clients of the others notice less of it.
+    private static let fillingMax = 16
 
     private unowned let broker: Broker
     private var works: [RaftGroupID: Work] = [:]
@@ -93,6 +103,7 @@ final class Reassigner {
             own: replica.nodeID,
             members: replica.configuration,
             accepted: partition.acceptedTarget,
+            isSettled: work.settled == replica.configuration,
             mark: work.mark,
             progress: { replica.progress(of: $0) }
         )
@@ -102,6 +113,12 @@ final class Reassigner {
         }
         if ReassignmentStep.isNews(info, view) { report(info, view, &work) }
         guard let step = ReassignmentStep.next(for: info, in: view) else { return }
+        let begins = step.beginsFilling
+        if begins, !work.isFilling, works.values.count(where: \.isFilling) >= Self.fillingMax {
+            return
+        }
+        // One whose broker is away is filled when it is back, and holds nobody up until then.
+        work.isFilling = begins || step.filling.map { view.isActive($0) } ?? false
         if step != work.logged { LogLines.reassignment(step, of: partition, broker.logger) }
         work.logged = step
         guard !work.isChanging else { return }
@@ -123,17 +140,20 @@ final class Reassigner {
     /// Proposes a change; the answer may come before this returns, and is taken a turn later.
     private func propose(_ change: ConfChange, _ replica: Replica) {
         let group = replica.id
+        let members = replica.configuration
         let bound = NIOLoopBound(self, eventLoop: broker.eventLoop)
         let loop = broker.eventLoop
         replica.proposeConfChange(change) { outcome in
-            loop.execute { bound.value.answered(outcome, group) }
+            loop.execute { bound.value.answered(outcome, members, group) }
         }
     }
 
-    private func answered(_ outcome: ProposalOutcome, _ group: RaftGroupID) {
+    private func answered(_ outcome: ProposalOutcome, _ members: ConfState, _ group: RaftGroupID) {
         works[group]?.isChanging = false
         // What was refused is tried again by `tick`, not at once and for ever.
-        if case .done = outcome { go(on: group) }
+        guard case .done = outcome else { return }
+        works[group]?.settled = members
+        go(on: group)
     }
 
     private func report(_ info: PartitionInfo, _ view: GroupView, _ work: inout Work) {

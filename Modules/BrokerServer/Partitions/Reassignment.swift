@@ -10,6 +10,11 @@ struct GroupView {
     var members: ConfState
     /// The newest target that the group has accepted; 0 for none.
     var accepted: MetadataVersion
+    /// Whether an entry that was proposed after these members came into force is committed.
+    ///
+    /// A majority of them has it, and with it the news that they are in force: whoever of them is
+    /// left can elect a leader without asking those who have gone.
+    var isSettled: Bool
     /// The log's end a while ago, at most a second: who has reached it has caught up.
     ///
     /// - Source: Raft thesis 4.2.1: a last round of replication shorter than an election timeout.
@@ -19,7 +24,7 @@ struct GroupView {
 
     fileprivate var all: [NodeID] { members.voters + members.votersOutgoing + members.learners }
 
-    fileprivate func isActive(_ node: NodeID) -> Bool {
+    func isActive(_ node: NodeID) -> Bool {
         node == own || progress(node)?.isActive == true
     }
 
@@ -41,7 +46,7 @@ struct GroupView {
 enum ReassignmentStep: Equatable {
     /// Nothing, until something changes.
     case wait(ReassignmentDelay)
-    /// Let the group accept the target, by its version.
+    /// Let the group accept the target, by its version; again when it has let replicas go.
     case accept(MetadataVersion)
     /// Change the members; jointly if more than one changes.
     case change([ConfChangeSingle])
@@ -66,6 +71,18 @@ enum ReassignmentDelay: Equatable {
 }
 
 extension ReassignmentStep {
+    /// Whether the step adds a learner.
+    var beginsFilling: Bool {
+        guard case .change(let changes) = self else { return false }
+        return changes.contains { $0.type == .addLearnerNode }
+    }
+
+    /// The learner that is being filled.
+    var filling: NodeID? {
+        guard case .wait(.catchingUp(let node)) = self else { return nil }
+        return node
+    }
+
     /// The next step towards the target of a partition; nil if it has none.
     ///
     /// 1. The group accepts the target, so that no leader with older metadata acts against it.
@@ -74,12 +91,17 @@ extension ReassignmentStep {
     /// 3. What is to come is added as learners, one after the other, as soon as it runs.
     /// 4. When all of them have caught up, one change gives them their votes and takes those of
     ///    the others. A leader that has to go keeps its vote until it has found a successor.
+    /// 5. The group accepts the target once more before anything that has gone is purged, so that
+    ///    a majority of those that are left knows that it is gone.
     static func next(for info: PartitionInfo, in group: GroupView) -> ReassignmentStep? {
         guard let reassignment = info.reassignment else { return nil }
         if group.accepted > reassignment.version { return .wait(.metadataOutdated) }
         // RaftHost leaves it, whoever began it.
         guard group.members.votersOutgoing.isEmpty else { return .wait(.leavingJoint) }
-        if group.accepted < reassignment.version { return .accept(reassignment.version) }
+        let hasGone = info.removing.contains { !group.all.contains($0.node) }
+        if group.accepted < reassignment.version || (hasGone && !group.isSettled) {
+            return .accept(reassignment.version)
+        }
         let target = reassignment.target
         if let step = clear(info, target, group) { return step }
         let missing = target.filter { !group.all.contains($0) }
@@ -87,7 +109,7 @@ extension ReassignmentStep {
             return .change([ConfChangeSingle(.addLearnerNode, node)])
         }
         if let node = missing.first { return .wait(.notStarted(node)) }
-        return exchange(target, group)
+        return exchange(target, reassignment.version, group)
     }
 
     /// Step 2: takes out what stands in the way.
@@ -114,7 +136,11 @@ extension ReassignmentStep {
     }
 
     /// Step 4: exchanges the votes.
-    private static func exchange(_ target: [NodeID], _ group: GroupView) -> ReassignmentStep {
+    private static func exchange(
+        _ target: [NodeID],
+        _ version: MetadataVersion,
+        _ group: GroupView
+    ) -> ReassignmentStep {
         let newcomers = group.members.learners
         if let node = newcomers.first(where: { !group.hasCaughtUp($0) }) {
             return .wait(.catchingUp(node))
@@ -124,7 +150,8 @@ extension ReassignmentStep {
             newcomers.map { ConfChangeSingle(.addNode, $0) }
             + leaving.map { ConfChangeSingle(.removeNode, $0) }
         guard !changes.isEmpty else {
-            return target.contains(group.own) ? .finished : handOver(to: target, group)
+            guard target.contains(group.own) else { return handOver(to: target, group) }
+            return group.isSettled ? .finished : .accept(version)
         }
         guard group.isMajorityActive(of: target) else { return .wait(.noMajority) }
         return .change(changes)
@@ -142,7 +169,7 @@ extension ReassignmentStep {
     /// let replicas go that the metadata still hold.
     static func isNews(_ info: PartitionInfo, _ group: GroupView) -> Bool {
         guard let reassignment = info.reassignment, group.accepted == reassignment.version,
-            group.members.votersOutgoing.isEmpty
+            group.isSettled, group.members.votersOutgoing.isEmpty
         else { return false }
         return next(for: info, in: group) == .finished
             || info.removing.contains { !group.all.contains($0.node) }
