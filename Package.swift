@@ -208,7 +208,7 @@ let tools: [Target] = [
 
 let testTargets: [Target] = [
     tests("Model"),
-    tests("Raft", ["Model"]),
+    tests("Raft", ["Model"], exclude: ["PORTED.md", "scripts"]),
     tests("RecordBatch", ["Model"]),
     tests("Metadata", ["Model"]),
     tests(

@@ -10,6 +10,9 @@ package protocol RaftInterceptor: AnyObject {
     /// Sees a peer's message before a core takes it.
     func arriving(_ message: inout Message, at replica: Replica)
 
+    /// Gets the disk's answer to a submission and runs it, at once or later; in their order.
+    func returned(_ answer: @escaping () -> Void)
+
     /// Learns that what a message to the disk asked for is on stable storage.
     func stored(_ message: Message, of replica: Replica)
 }

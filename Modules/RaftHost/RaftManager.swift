@@ -136,7 +136,7 @@ extension RaftManager {
         let manager = NIOLoopBound(self, eventLoop: eventLoop)
         let loop = eventLoop
         directory.submit(writes) { result in
-            loop.execute { manager.value.writesReturned(result) }
+            loop.execute { manager.value.answered(result) }
         }
         writes.removeAll(keepingCapacity: true)
     }
@@ -193,6 +193,11 @@ extension RaftManager {
         if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
         sender?.send(replica.id, message, chain: chain)
+    }
+
+    private func answered(_ result: Result<Void, RaftLogError>) {
+        guard let interceptor else { return writesReturned(result) }
+        interceptor.returned { self.writesReturned(result) }
     }
 
     /// Delivers what had to wait for the disk; called once per submission, in their order.

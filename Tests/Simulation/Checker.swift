@@ -69,6 +69,8 @@ final class Checker {
     private(set) var lastAcknowledged: [RaftGroupID: LogIndex] = [:]
     private var facts: [EntryKey: Fact] = [:]
     private var leaders: [TermKey: NodeID] = [:]
+    /// Who was first seen to lead a term in this step.
+    var newLeaders: [NodeID] = []
     private var ballots: [BallotKey: NodeID] = [:]
     private var glimpses: [NodeKey: Glimpse] = [:]
     /// What is known to be on each replica's stable storage.
@@ -138,13 +140,17 @@ extension Checker {
         )
     }
 
-    /// A state machine took an entry. StateMachineSafety: no other one with that index.
-    func applied(_ group: RaftGroupID, _ node: NodeID, _ row: EntryRow) {
+    /// Only what is on its own disk may a replica apply.
+    func requireStable(_ group: RaftGroupID, _ node: NodeID, _ row: EntryRow) {
         require(
-            shadows[NodeKey(group: group, node: node)]?.term(at: row.index) ?? row.term == row.term,
+            shadows[NodeKey(group: group, node: node)]?.holds(row.index, row.term) ?? false,
             "AppliedIsStable: \(node.short) of group \(group) applied \(row.index) of term "
                 + "\(row.term) before it was stored"
         )
+    }
+
+    /// A state machine took an entry. StateMachineSafety: no other one with that index.
+    func applied(_ group: RaftGroupID, _ node: NodeID, _ row: EntryRow) {
         // What this very step has committed becomes known when the replica is looked at.
         guard let fact = fact(group, row.index) else {
             return unverified.append((group, node, row))
@@ -289,6 +295,7 @@ extension Checker {
                 + "commit \(now.commit), last \(replica.node.lastIndex)"
         )
         glimpses[key] = now
+        lookAtStable(replica, shadows[key] ?? DurableShadow(), name)
         if replica.node.role == .leader { lookAtLeader(replica, name) }
         if now.commit > commit(of: replica.id) {
             // A change of members is committed by the old ones, what follows by the new ones.
@@ -320,6 +327,18 @@ extension Checker {
         for (group, receipt) in told { judge(group, receipt) }
     }
 
+    /// What the core takes for stored is stored, and no write on its way replaces it.
+    private func lookAtStable(_ replica: Replica, _ shadow: DurableShadow, _ name: String) {
+        guard let stable = replica.node.log.stableIndex, stable >= replica.log.firstIndex,
+            let term = try? replica.log.term(at: stable)
+        else { return }
+        require(
+            shadow.certainIndex >= stable && shadow.holds(stable, term),
+            "StableIsStored: \(name) takes \(stable) of term \(term) for stored, certain is "
+                + "\(shadow.certainIndex)"
+        )
+    }
+
     /// MoreThanOneLeaderInv, ElectionSafetyInv, LeaderCompletenessInv.
     private func lookAtLeader(_ replica: Replica, _ name: String) {
         let key = TermKey(group: replica.id, term: replica.term)
@@ -330,6 +349,7 @@ extension Checker {
             )
         }
         leaders[key] = replica.nodeID
+        newLeaders.append(replica.nodeID)
         for half in [replica.configuration.voters, replica.configuration.votersOutgoing] {
             let granted = half.filter { node in
                 let voter = NodeKey(group: replica.id, node: node)

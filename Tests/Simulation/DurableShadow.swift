@@ -42,6 +42,11 @@ struct DurableShadow {
         return terms[Int(index - start) - 1]
     }
 
+    /// Whether an entry is stored, or covered by what is.
+    func holds(_ index: LogIndex, _ term: Term) -> Bool {
+        index <= start || self.term(at: index) == term
+    }
+
     /// Notes a write that is on its way.
     mutating func expect(_ message: Message) {
         var first = LogIndex(UInt64.max)

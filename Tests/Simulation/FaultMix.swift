@@ -18,6 +18,8 @@ public struct FaultMix: Sendable {
         case partition
         /// One direction between two machines is cut.
         case oneWayCut
+        /// A new leader is cut off with one follower, always the same one.
+        case seesaw
         /// One machine's messages arrive late, all at once.
         case clog
         /// A peer's stream breaks although its process lives.

@@ -33,7 +33,10 @@ final class Ledger: StateMachine {
 
     func truncated(from index: LogIndex) { checker.truncated(group, node, from: index) }
 
-    func apply(_ row: EntryRow, _ payload: Payload) { take(row) }
+    func apply(_ row: EntryRow, _ payload: Payload) {
+        checker.requireStable(group, node, row)
+        take(row)
+    }
 
     private func take(_ row: EntryRow) {
         checker.require(

@@ -21,6 +21,7 @@ extension Simulation {
         case .pause: pause(place)
         case .partition: partition()
         case .oneWayCut: cutOneWay(place)
+        case .seesaw: break  // It follows elections, not the clock.
         case .clog: network.cloggedUntil[hosts[place].owner] = now + UInt64(random.below(2_000_000))
         case .disconnect: disconnect(place)
         case .diskError: failDisk(place, EIO)
@@ -68,7 +69,7 @@ extension Simulation {
                 mix,
                 &random,
                 sender: SimulatedSender(self, owner: host.owner),
-                interceptor: Observer(self)
+                interceptor: Observer(self, of: place)
             )
         } catch {
             trace.tell(now, host.name, "refuses", "\(error)")
@@ -175,6 +176,25 @@ extension Simulation {
         last(.cut(id: network.cut(from: owners, to: others)), 2_000_000)
         guard random.chance(0.7) else { return }
         last(.cut(id: network.cut(from: others, to: owners)), 2_000_000)
+    }
+
+    /// Cuts a new leader off together with the first machine, or the last one.
+    ///
+    /// The rest elects another one, whose entries that machine, its disk being slow, takes
+    /// instead, and so on.
+    func seesaw() {
+        guard !checker.newLeaders.isEmpty else { return }
+        let leaders = checker.newLeaders
+        checker.newLeaders = []
+        guard isStormy, mix.kinds.contains(.seesaw), let leader = leaders.first else { return }
+        let all = Set(hosts.map(\.owner))
+        guard let keeper = leader.owner == 1 ? all.max() : 1 else { return }
+        let few: Set = [leader.owner, keeper]
+        trace.tell(now, "net", "seesaws", "\(few.sorted())")
+        network.mendAll()
+        hosts[Int(keeper) - 1].slowness = [1, 30, 300][random.below(3)]
+        last(.cut(id: network.cut(from: few, to: all.subtracting(few))), 4_000_000)
+        last(.cut(id: network.cut(from: all.subtracting(few), to: few)), 4_000_000)
     }
 
     private func cutOneWay(_ place: Int) {

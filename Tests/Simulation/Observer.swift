@@ -5,8 +5,19 @@ import RaftHost
 /// Sees what cores hand to their disk and to each other; spoils it, if that is the run's purpose.
 final class Observer: RaftInterceptor {
     private unowned let simulation: Simulation
+    private let place: Int
+    private let life: UInt64
 
-    init(_ simulation: Simulation) { self.simulation = simulation }
+    /// Watches one process: the one that starts now on a machine.
+    init(_ simulation: Simulation, of place: Int) {
+        self.simulation = simulation
+        self.place = place
+        life = simulation.hosts[place].life + 1
+    }
+
+    func returned(_ answer: @escaping () -> Void) {
+        simulation.answer(place, life: life, answer)
+    }
 
     func leaving(_ message: inout Message, of replica: Replica) {
         simulation.sabotage?.spoil(leaving: &message, of: replica, in: simulation)

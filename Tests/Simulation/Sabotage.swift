@@ -6,7 +6,7 @@ import RaftLog
 
 /// A defect that is put in on purpose, to see that the simulator finds it.
 public enum Sabotage: String, CaseIterable, Sendable {
-    /// A candidate counts its own vote before it is stored.
+    /// A candidate counts its own vote, and asks for others, before it is stored.
     case selfVoteBeforeDurable
     /// A replica acknowledges entries before they are stored.
     case acknowledgeBeforeSync
@@ -14,7 +14,8 @@ public enum Sabotage: String, CaseIterable, Sendable {
     case voteNotStored
     /// A leader commits entries of former terms by counting replicas.
     case oldTermByCounting
-    /// The answer of the disk does not say in which term it was asked.
+    /// The answer of the disk does not say in which term it was asked; refusals do not wait for
+    /// the disk either, since as long as they do, an entry cannot be cut and come back in time.
     case termMissingInStorageAnswer
     /// A bad frame in the middle of the log is taken for its end.
     case cutAtBadFrame
@@ -37,12 +38,14 @@ public enum Sabotage: String, CaseIterable, Sendable {
         case .jointCountedAsSimple: mix.changesMembers = true
         case .incarnationReused: add([.diskLoss], &mix)
         case .cutAtBadFrame: add([.corruption], &mix)
-        case .selfVoteBeforeDurable, .termMissingInStorageAnswer:
-            // The disk must be slower than an election.
-            mix.diskMean = 20_000
-            mix.intervalMean = 300_000
-            (mix.delayMin, mix.delayMean) = (50, 200)
-            add([.slowDisk, .transfer], &mix)
+        case .selfVoteBeforeDurable: add([.slowDisk, .transfer], &mix)
+        case .termMissingInStorageAnswer:
+            // An entry must be cut and come back while a disk writes it for the first time.
+            (mix.hosts, mix.groups, mix.replicas, mix.changesMembers) = (5, 1, 5, false)
+            (mix.diskMean, mix.delayMin, mix.delayMean, mix.loss) = (20_000, 50, 200, 0)
+            (mix.intervalMean, mix.proposalMean) = (300_000, 50_000)
+            mix.kinds = [.seesaw]
+            return
         case .cutByDuplicate: mix.duplication = max(mix.duplication, 0.2)
         default: break
         }
@@ -58,7 +61,7 @@ public enum Sabotage: String, CaseIterable, Sendable {
         case (.voteNotStored, .storageAppend): message.vote = .none
         case (.selfVoteBeforeDurable, .storageAppend):
             hurry(&message, of: replica, simulation) {
-                $0.type == .voteResponse && $0.to == replica.nodeID
+                $0.type == .vote || ($0.type == .voteResponse && $0.to == replica.nodeID)
             }
         case (.acknowledgeBeforeSync, .storageAppend):
             hurry(&message, of: replica, simulation) { $0.type == .appendResponse }
@@ -67,6 +70,7 @@ public enum Sabotage: String, CaseIterable, Sendable {
             where message.responses[place].type == .storageAppendResponse {
                 message.responses[place].term = 0
             }
+            hurry(&message, of: replica, simulation) { $0.type == .appendResponse && $0.reject }
         case (.oldTermByCounting, .heartbeat):
             message.commit = max(message.commit, min(counted(replica), match(message, replica)))
         case (.commitPastMatch, .heartbeat): message.commit = replica.commit

@@ -31,6 +31,8 @@ final class SimulatedHost {
     var isPurging: Set<NodeID> = []
     var isPaused = false
     private var alarm = Alarm()
+    /// When the last answer of the disk arrives.
+    var lastAnswer: UInt64 = 0
     /// By how much everything on the disk is slower now.
     var slowness = 1
     /// Whether bits of its disk were flipped.
@@ -80,6 +82,7 @@ final class SimulatedHost {
         writer = ManualExecutor()
         reader = ManualExecutor()
         isScheduled = [:]
+        lastAnswer = 0
         let alarm = Alarm()
         self.alarm = alarm
         ledgers = [:]

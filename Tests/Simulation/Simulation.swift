@@ -17,6 +17,7 @@ public final class Simulation {
     enum Event {
         case deliver(from: Int32, ReceivedMessage)
         case disk(host: Int, SimulatedHost.Worker, life: UInt64)
+        case answer(host: Int, life: UInt64, () -> Void)
         case tick(host: Int, life: UInt64)
         case disconnect(host: Int, peer: Int32)
         case produce
@@ -108,12 +109,14 @@ public final class Simulation {
             settle(place)
         }
         checker.endStep()
+        seesaw()
     }
 
     private func handle(_ event: Event) {
         switch event {
         case .deliver(let from, let received): deliver(from, received)
         case .disk(let place, let worker, let life): work(place, worker, life)
+        case .answer(let place, let life, let answer): hear(place, life, answer)
         case .tick(let place, let life): tick(place, life)
         case .disconnect(let place, let peer):
             guard let manager = hosts[place].manager, !hosts[place].isPaused else { return }
@@ -172,8 +175,9 @@ public final class Simulation {
         let host = hosts[place]
         guard host.executor(worker).count > 0, host.isScheduled[worker] != true else { return }
         host.isScheduled[worker] = true
-        let mean = isStormy ? mix.diskMean * host.slowness : 200
-        let time = now + UInt64(20 + random.below(2 * mean))
+        // Writes begin soon even on a slow disk; it is their end that lets itself be waited for.
+        let mean = isStormy ? mix.diskMean : 200
+        let time = now + UInt64(20 + random.below(mean))
         timeline.add(.disk(host: place, worker, life: host.life), at: time)
     }
 
@@ -184,6 +188,28 @@ public final class Simulation {
         trace.tell(now, host.name, "disk", "\(worker)")
         trace.mix(now, 2, UInt64(place), worker.rawValue)
         host.executor(worker).runOne()
+        isTouched[place] = true
+    }
+
+    /// Lets the answer of a disk take its time; meanwhile the process goes on.
+    func answer(_ place: Int, life: UInt64, _ answer: @escaping () -> Void) {
+        let host = hosts[place]
+        let mean = isStormy ? mix.diskMean * host.slowness : 200
+        host.lastAnswer = max(host.lastAnswer, now + UInt64(random.below(2 * mean)))
+        timeline.add(.answer(host: place, life: life, answer), at: host.lastAnswer)
+    }
+
+    private func hear(_ place: Int, _ life: UInt64, _ answer: @escaping () -> Void) {
+        let host = hosts[place]
+        guard host.life == life, host.isRunning else { return }
+        if host.isPaused {
+            // Those that come later must not overtake it.
+            host.lastAnswer = max(host.lastAnswer, now + 50_000)
+            return timeline.add(.answer(host: place, life: life, answer), at: host.lastAnswer)
+        }
+        trace.tell(now, host.name, "stored")
+        trace.mix(now, 15, UInt64(place))
+        answer()
         isTouched[place] = true
     }
 

@@ -14,8 +14,8 @@ package struct RaftLogView {
     private(set) var applied: LogIndex
 
     private let applyingBytesMax: Int
-    private var applyingBytes = 0
-    private var isApplyingPaused = false
+    private(set) var applyingBytes = 0
+    private(set) var isApplyingPaused = false
     /// Whether committed entries are being read from disk.
     private var isWaitingForEntries = false
     private let sink: LogSink
@@ -36,6 +36,8 @@ package struct RaftLogView {
     var lastIndex: LogIndex { unstable.lastIndex ?? storage.lastIndex }
     var hasUnstableEntries: Bool { !unstable.entries.isEmpty }
     var hasUnstableSnapshot: Bool { unstable.snapshot != nil }
+    /// The last entry that is known to be stored; nil while a snapshot is being installed.
+    package var stableIndex: LogIndex? { hasUnstableSnapshot ? nil : unstable.offset - 1 }
 
     /// The term of the last entry, or of the snapshot that stands for it.
     var lastTerm: Term {

@@ -71,7 +71,7 @@ extension InteractionInterpreter {
             config.disableConfChangeValidation = value == "true"
         case "read-only": config.readOnlyOption = value == "safe" ? .safe : .leaseBased
         case "step-down-on-removal": config.stepDownOnRemoval = value == "true"
-        default: throw ScriptError("unknown argument \(key)")
+        default: try setOwn(key, value, &config)
         }
     }
 }
