@@ -158,8 +158,8 @@ extension Broker {
         connectionLimits.leave(connection.peer)
     }
 
-    /// How many clients are connected.
-    var connectionCount: Int { connections.count }
+    /// Whether any client is connected.
+    public var hasClients: Bool { !connections.isEmpty }
 
     /// Sends a connection's answers at the end of this turn, together with the others'.
     func flushLater(_ connection: KafkaConnection) {

@@ -12,13 +12,14 @@ import Testing
     /// Hears of a newer term and then gets pipelined batches, all in one turn of the loop.
     private static func outcomes(
         _ sequences: ClosedRange<Int32>,
+        after type: MessageType = .heartbeat,
         in broker: TestBroker
     ) async throws -> [ProduceOutcome] {
         try await broker.reference.run { broker in
             guard let partition = broker.table.partition("t", 0) else { return [] }
             let node = partition.identity.node
             let news = Message(
-                type: .heartbeat,
+                type: type,
                 to: node,
                 from: NodeID(owner: 2, incarnation: 1),
                 term: partition.leadership.term + 1
@@ -53,6 +54,31 @@ import Testing
         #expect(try await ServingTests.produce(client, "t", first).errorCode == 0)
         let outcomes = try await Self.outcomes(1...3, in: broker)
         #expect(outcomes == Array(repeating: .failed(.notLeaderOrFollower), count: 3))
+        try await broker.stop()
+    }
+
+    @Test func `clients that ask in between are told of the successor`() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t")
+        let client = try await broker.client()
+        func ask() async throws
+            -> MetadataResponse.MetadataResponseTopic
+            .MetadataResponsePartition
+        {
+            var topic = MetadataRequest.MetadataRequestTopic()
+            topic.name = "t"
+            var request = MetadataRequest()
+            request.topics = [topic]
+            let answer = try await client.call(.metadata, 9, request, MetadataResponse.self)
+            return try #require(answer.topics.first?.partitions.first)
+        }
+        let before = try await ask()
+        #expect(before.leaderId == 1)
+        // Of a newer term, in which this replica stands for election.
+        _ = try await Self.outcomes(0...0, after: .timeoutNow, in: broker)
+        let after = try await ask()
+        #expect(after.leaderId == 1 && after.errorCode == 0)
+        #expect(after.leaderEpoch > before.leaderEpoch + 1, "not the leader of the lost term")
         try await broker.stop()
     }
 }

@@ -30,6 +30,9 @@ final class BrokerDaemon: Sendable {
     let control = DaemonControl()
     let progress = ProgressRegistry()
     let session: SessionID
+    /// How long clients are still answered when the leaders have moved: they learn here, and not
+    /// from a connection that breaks, where to go on.
+    private static let farewell = Duration.milliseconds(500)
     /// What exists once the data directory is recovered.
     private let parts = Mutex<Parts?>(nil)
     private let status = Mutex("starting")
@@ -417,11 +420,13 @@ final class BrokerDaemon: Sendable {
         guard let moving, moving > 0 else { return }
         for _ in 0..<60 {
             try? await Task.sleep(for: .milliseconds(50))
-            let left = try? await broker.eventLoop.submit {
-                broker.value.manager.movableLeaderships
+            let isMoved = try? await broker.eventLoop.submit {
+                broker.value.manager.movableLeaderships == 0 && !broker.value.isElecting
             }.get()
-            if left == 0 { return }
+            if isMoved ?? true { break }
         }
+        let hasClients = try? await broker.eventLoop.submit { broker.value.hasClients }.get()
+        if hasClients ?? false { try? await Task.sleep(for: Self.farewell) }
     }
 
     /// Says goodbye, so that no controller has to miss this broker first.

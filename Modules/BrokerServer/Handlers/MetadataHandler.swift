@@ -10,6 +10,8 @@ import RaftLog
 enum MetadataHandler {
     /// How long a request waits for a topic that it has created.
     private static let creationWait = TimeAmount.seconds(2)
+    /// How long a request waits for a successor; answers to others' requests wait behind it.
+    private static let electionWait = TimeAmount.milliseconds(500)
     /// How long a request waits for the first word from a controller.
     private static let confirmationWait = TimeAmount.seconds(2)
 
@@ -19,11 +21,19 @@ enum MetadataHandler {
         _ reader: inout KafkaReader
     ) throws(KafkaCodecError) {
         let body = try MetadataRequest(reading: &reader, version: request.version)
+        let topics = (body.topics ?? []).compactMap(\.name)
         // What was made while this broker was away is known in a moment.
         broker.metadata.wait(
             for: { canAnswer(body, broker.metadata) },
             atMost: confirmationWait,
-            then: { answer(broker, request, body) }
+            then: {
+                // And so is a successor: a client that heard of none would pause before it asks.
+                broker.metadata.wait(
+                    for: { !topics.contains { broker.isElecting($0) } },
+                    atMost: electionWait,
+                    then: { answer(broker, request, body) }
+                )
+            }
         )
     }
 
@@ -169,14 +179,27 @@ enum MetadataHandler {
 
 extension Broker {
     /// The leader of a group: as its own replica sees it where that is newer, or as reported.
+    ///
+    /// Nil while the replica here knows that the reported one has gone.
     func leader(of group: RaftGroupID) -> (node: NodeID, term: Term)? {
         let reported = metadata.leader(of: group)
-        guard let own = table.partition(of: group)?.leadership, own.leader != .none,
-            own.term >= reported?.term ?? 0
+        guard let partition = table.partition(of: group),
+            partition.leadership.term >= reported?.term ?? 0
         else { return reported }
+        let own = partition.leadership
         // A leader that nobody confirmed yet may lead a term that nobody joins.
-        guard !own.isLeader || own.isConfirmed else { return reported }
+        guard own.leader != .none, !own.isLeader || own.isConfirmed else {
+            return partition.isElecting ? nil : reported
+        }
         return (own.leader, own.term)
+    }
+
+    /// Whether the next leader of any partition here is about to be known.
+    public var isElecting: Bool { table.all.contains { $0.isElecting } }
+
+    /// Whether a topic's next leaders are about to be known.
+    func isElecting(_ topic: String) -> Bool {
+        table.topic(named: topic)?.partitions.contains { $0?.isElecting ?? false } ?? false
     }
 
     /// The replica that leads a partition, if known.

@@ -63,6 +63,10 @@ public final class Partition {
 
     private(set) var producers: ProducerState
     private var turnedAway = TurnedAway()
+    /// When the last leader went, while no other is known to lead.
+    private var vacantSince: NIODeadline?
+    /// A vacancy that lasts longer may be this replica's own trouble: others know better.
+    private static let electionMax = TimeAmount.seconds(3)
     private var duplicates: [(batch: ProducerBatch, completion: (ProduceOutcome) -> Void)] = []
     private weak var observer: (any PartitionObserver)?
 
@@ -97,6 +101,9 @@ public final class Partition {
 
     /// Whether this replica leads and knows every offset that was acknowledged before.
     var isConfirmedLeader: Bool { leadership.isLeader && leadership.isConfirmed }
+
+    /// Whether the leader has gone a moment ago and the next one is not known yet.
+    var isElecting: Bool { vacantSince.map { .now() < $0 + Self.electionMax } ?? false }
 
     /// Whether a batch that is produced now would enter the log.
     var acceptsBatches: Bool { replica?.acceptsProposals ?? false }
@@ -250,6 +257,11 @@ extension Partition: StateMachine {
     public func leadershipChanged(_ new: Leadership) {
         let old = leadership
         leadership = new
+        if new.leader != .none, !new.isLeader || new.isConfirmed {
+            vacantSince = nil
+        } else if old.leader != .none, vacantSince == nil {
+            vacantSince = .now()
+        }
         if !new.isLeader || new.term != old.term {
             producers.dropProposals()
             failDuplicates()
