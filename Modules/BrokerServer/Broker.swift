@@ -42,8 +42,9 @@ public final class Broker {
     private var connections: [ObjectIdentifier: KafkaConnection] = [:]
     private var connectionLimits: ConnectionLimits
     private var flushQueue: [KafkaConnection] = []
-    private var ticker: RepeatedTask?
     private var isStopped = false
+    /// Partitions led here with a replica that does not answer; counted once a second.
+    private var underReplicatedCount = 0
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
@@ -84,30 +85,29 @@ public final class Broker {
     /// Takes the way to the controllers.
     public func use(_ controllers: any ControllerAccess) { self.controllers = controllers }
 
-    /// Begins the regular work: produce timeouts and idle connections, ten times a second.
+    /// Begins the regular work, at every tick of the Raft groups: produce timeouts, consumer groups'
+    /// deadlines, idle connections.
     public func startTicking() {
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ticker = eventLoop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(100),
-            delay: .milliseconds(100)
-        ) { _ in bound.value.tick() }
+        manager.onTick { [weak self] ticks in self?.tick(ticks) }
     }
 
     /// Closes every client connection and waits for nothing more.
     public func shutdown() {
         eventLoop.preconditionInEventLoop()
         isStopped = true
-        ticker?.cancel()
         leaderSignal?.finish()
         pullSignal?.finish()
         for connection in connections.values { connection.close(.shutdown) }
     }
 
-    private func tick() {
+    private func tick(_ ticks: UInt64) {
+        guard !isStopped else { return }
         let now = NIODeadline.now()
         for produce in produceTimeouts.expired(at: now) { produce.expire() }
         metadata.expireWaits(at: now)
-        guard manager.ticks % 100 == 0 else { return }
+        groups?.tick()
+        if ticks % 10 == 0 { countUnderReplicated() }
+        guard ticks % 100 == 0 else { return }
         let limit = now - options.limits.idleMax
         for connection in connections.values
         where connection.isQuiet && connection.lastActivity < limit {
@@ -115,7 +115,6 @@ public final class Broker {
         }
         metrics.connections.set(connections.count)
         metrics.partitions.set(table.count)
-        metrics.underReplicated.set(underReplicatedCount)
     }
 }
 
@@ -237,20 +236,16 @@ extension Broker {
         table.all.map { HostedReplica(group: $0.identity.group, node: $0.identity.node) }
     }
 
-    /// Partitions led here with a follower that is behind or away.
-    var underReplicatedCount: Int {
-        table.all.count { partition in
-            partition.leadership.isLeader
-                && partition.inSyncNodes.count < partition.identity.members.count
-        }
+    private func countUnderReplicated() {
+        underReplicatedCount = manager.underReplicatedCount
+        metrics.underReplicated.set(underReplicatedCount)
     }
 
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
     public var statusLine: String {
-        let leading = table.all.count { $0.leadership.isLeader }
         let partitions = table.count == 1 ? "1 partition" : "\(table.count) partitions"
         return """
-            serving: \(partitions), leader of \(leading), \
+            serving: \(partitions), leader of \(manager.leaderCount), \
             \(underReplicatedCount) under-replicated
             """
     }

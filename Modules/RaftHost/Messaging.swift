@@ -10,6 +10,12 @@ public protocol RaftSender: AnyObject {
     /// `chain` is the running hash of the entry before the first one in the message.
     func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?)
 
+    /// Queues a round of heartbeats for a daemon; it may be lost.
+    func send(_ round: HeartbeatRound, to owner: Int32)
+
+    /// Queues the answer to a daemon's round of heartbeats; it may be lost.
+    func send(_ answers: HeartbeatAnswers, to owner: Int32)
+
     /// Sends what was queued in this turn of the event loop.
     func flush()
 }
@@ -37,6 +43,12 @@ public struct ReceivedMessage: Sendable {
 public protocol RaftMessageSink: AnyObject {
     /// Takes the messages of one frame, in order.
     func receive(_ messages: [ReceivedMessage])
+
+    /// Takes a daemon's round of heartbeats, whose senders all belong to that daemon.
+    func receive(_ round: HeartbeatRound, from owner: Int32)
+
+    /// Takes a daemon's answer to a round of heartbeats of this one.
+    func receive(_ answers: HeartbeatAnswers, from owner: Int32)
 
     /// Learns that a daemon's incoming stream was opened.
     func peerConnected(_ owner: Int32)

@@ -84,11 +84,24 @@ public final class StreamTransport: RaftSender {
 
     /// Queues a message for the daemon that owns its receiver.
     public func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
+        queue(to: message.to.owner) { $0.send(group, message, chain: chain) }
+    }
+
+    /// Queues a round of heartbeats for a daemon.
+    public func send(_ round: HeartbeatRound, to owner: Int32) {
+        queue(to: owner) { $0.send(round) }
+    }
+
+    /// Queues the answer to a daemon's round of heartbeats.
+    public func send(_ answers: HeartbeatAnswers, to owner: Int32) {
+        queue(to: owner) { $0.send(answers) }
+    }
+
+    private func queue(to owner: Int32, _ send: (PeerStream) -> Void) {
         eventLoop.preconditionInEventLoop()
-        let owner = message.to.owner
         guard !isShutDown, owner != identity.id else { return }
         let peer = stream(to: owner)
-        peer.send(group, message, chain: chain)
+        send(peer)
         if !peer.isUnflushed {
             peer.isUnflushed = true
             unflushed.append(peer)

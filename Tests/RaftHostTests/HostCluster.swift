@@ -32,7 +32,14 @@ final class HostCluster {
         }
     }
 
-    /// Carries messages to the other hosts when `deliver` says so.
+    /// What travels between two hosts.
+    enum Packet {
+        case message(ReceivedMessage)
+        case heartbeats(HeartbeatRound)
+        case answers(HeartbeatAnswers)
+    }
+
+    /// Carries packets to the other hosts when `settle` delivers them.
     final class Network: RaftSender {
         unowned let cluster: HostCluster
         let owner: Int32
@@ -43,9 +50,16 @@ final class HostCluster {
         }
 
         func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
-            cluster.queue.append(
-                (owner, ReceivedMessage(group: group, message: message, chain: chain))
-            )
+            let received = ReceivedMessage(group: group, message: message, chain: chain)
+            cluster.queue.append((owner, message.to.owner, .message(received)))
+        }
+
+        func send(_ round: HeartbeatRound, to peer: Int32) {
+            cluster.queue.append((owner, peer, .heartbeats(round)))
+        }
+
+        func send(_ answers: HeartbeatAnswers, to peer: Int32) {
+            cluster.queue.append((owner, peer, .answers(answers)))
         }
 
         func flush() {}
@@ -55,7 +69,11 @@ final class HostCluster {
     let hosts: [Host]
     /// Pairs of owners between which nothing is delivered.
     var cut: Set<[Int32]> = []
-    fileprivate var queue: [(from: Int32, ReceivedMessage)] = []
+    /// Decides what gets lost besides.
+    var loses: (_ from: Int32, _ to: Int32, Packet) -> Bool = { _, _, _ in false }
+    /// What was delivered so far.
+    var delivered: [(from: Int32, to: Int32, packet: Packet)] = []
+    fileprivate var queue: [(from: Int32, to: Int32, packet: Packet)] = []
     private var networks: [Network] = []
 
     init(hosts count: Int32 = 3) {
@@ -157,14 +175,19 @@ final class HostCluster {
                 while host.writer.runOne() { isBusy = true }
                 while host.reader.runOne() { isBusy = true }
             }
-            let messages = queue
+            let packets = queue
             queue = []
-            for (from, received) in messages {
-                let to = received.message.to.owner
-                guard !cut.contains([from, to]), let host = hosts.first(where: { $0.owner == to })
+            for (from, to, packet) in packets {
+                guard !cut.contains([from, to]), !loses(from, to, packet),
+                    let manager = hosts.first(where: { $0.owner == to })?.manager
                 else { continue }
-                host.manager?.receive([received])
+                delivered.append((from, to, packet))
                 isBusy = true
+                switch packet {
+                case .message(let received): manager.receive([received])
+                case .heartbeats(let round): manager.receive(round, from: from)
+                case .answers(let answers): manager.receive(answers, from: from)
+                }
             }
         }
     }

@@ -55,6 +55,28 @@ import Testing
         try await second.stop()
     }
 
+    @Test func `rounds of heartbeats and their answers arrive from whom they are`() async throws {
+        let (first, second) = try await pair()
+        let round = HeartbeatRound(
+            number: 5,
+            beats: [
+                Heartbeat(group: 9, from: first.node(3), to: second.node(), term: 2, commit: 1)
+            ]
+        )
+        let answers = HeartbeatAnswers(number: 6, places: [1..<3])
+        try await first.on { parts in
+            parts.transport.send(round, to: 2)
+            parts.transport.send(answers, to: 2)
+            parts.transport.flush()
+        }
+        try await eventually("both arrived") {
+            try await second.on {
+                $0.sink.rounds == [1: [round]] && $0.sink.answers == [1: [answers]]
+            }
+        }
+        for node in [first, second] { try await node.stop() }
+    }
+
     @Test func `entries and their chain arrive whole, both ways at once`() async throws {
         let (first, second) = try await pair()
         for (sender, receiver) in [(first, second), (second, first)] {
@@ -148,7 +170,7 @@ import Testing
                 target,
                 hello: RaftStreamRequest(
                     session: SessionID(UniqueID(high: 1, low: 1)),
-                    formatVersion: 1
+                    formatVersion: RaftStreamRequest.currentFormatVersion
                 ),
                 from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
             )
@@ -165,7 +187,7 @@ import Testing
             target,
             hello: RaftStreamRequest(
                 session: SessionID(UniqueID(high: 1, low: 1)),
-                formatVersion: 1
+                formatVersion: RaftStreamRequest.currentFormatVersion
             ),
             from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
         )
@@ -288,7 +310,7 @@ import Testing
             target,
             hello: RaftStreamRequest(
                 session: SessionID(UniqueID(high: 1, low: 1)),
-                formatVersion: 1
+                formatVersion: RaftStreamRequest.currentFormatVersion
             ),
             from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
         )

@@ -289,11 +289,13 @@ final class BrokerDaemon: Sendable {
         let ticks = progress.ticking("event loop")
         let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
         let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
-        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [self] _ in
+        manager.onTick { [self] count in
             ticks.advance()
-            probeWriter()
-            probeReader()
-            if let parts = parts.withLock({ $0 }) { showStatus(parts) }
+            if count % 10 == 0 {
+                probeWriter()
+                probeReader()
+            }
+            if count % 2 == 0, let parts = parts.withLock({ $0 }) { showStatus(parts) }
         }
         manager.startTicking()
     }

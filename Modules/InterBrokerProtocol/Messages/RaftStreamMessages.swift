@@ -44,7 +44,7 @@ public struct RaftStreamResponse: Codable, Equatable, Sendable {
 
 extension RaftStreamRequest {
     /// The version of the frames that this program writes and reads.
-    public static let currentFormatVersion = 1
+    public static let currentFormatVersion = 2
 
     /// Refuses frames of another version.
     public func validate() -> Refusal? {

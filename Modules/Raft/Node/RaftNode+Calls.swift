@@ -128,6 +128,11 @@ extension RaftNode {
         tracker.place(of: node).map { tracker.peers[$0] }
     }
 
+    /// Whether this replica leads and some member does not answer it.
+    public var hasSilentMember: Bool {
+        role == .leader && tracker.peers.contains { $0.id != id && !$0.isAnswering }
+    }
+
     /// Everything at once, copied.
     public var status: RaftStatus {
         RaftStatus(

@@ -16,7 +16,7 @@ final class IncomingStream: ChannelInboundHandler {
     private let metrics: PeerMetrics
     private let reader: RecordReader
     private var frames: FrameReader
-    private var messages: [ReceivedMessage] = []
+    private var contents = FrameContents()
     private var channel: (any Channel)?
     private(set) var isRetired = false
 
@@ -60,11 +60,14 @@ final class IncomingStream: ChannelInboundHandler {
     }
 
     private func deliver(_ records: ByteBuffer) throws(StreamError) {
-        messages.removeAll(keepingCapacity: true)
-        let dropped = try reader.read(records, into: &messages)
-        if dropped > 0 { metrics.lose(.unacceptable, dropped) }
-        metrics.received.increment(by: messages.count)
-        if !messages.isEmpty { transport.sink?.receive(messages) }
+        contents.removeAll()
+        try reader.read(records, into: &contents)
+        if contents.dropped > 0 { metrics.lose(.unacceptable, contents.dropped) }
+        metrics.received.increment(by: contents.count)
+        guard let sink = transport.sink else { return }
+        if !contents.messages.isEmpty { sink.receive(contents.messages) }
+        for round in contents.heartbeats { sink.receive(round, from: owner) }
+        for answers in contents.answers { sink.receive(answers, from: owner) }
     }
 
     /// Reports the end, once, and not if a newer stream has taken this one's place.
@@ -77,7 +80,7 @@ final class IncomingStream: ChannelInboundHandler {
     private func retire() {
         isRetired = true
         channel = nil
-        messages = []
+        contents = FrameContents()
     }
 
     /// Ends the stream without a report.

@@ -5,6 +5,7 @@ import Model
 import NIOCore
 import NIOPosix
 import Raft
+import RaftHost
 
 /// The stream to one peer: opened when something is to be sent, and again when it is lost.
 ///
@@ -47,23 +48,7 @@ final class PeerStream {
     var queuedBytes: Int { writer.bytes + channelBytes }
 
     func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
-        switch state {
-        case .idle: open()
-        case .opening:
-            let limit = min(
-                transport.options.connectingBytesMax,
-                transport.options.queueBytesMax
-            )
-            guard writer.bytes < limit else { return drop(group, message, .overflow) }
-        case .open(let channel):
-            if queuedBytes >= transport.options.queueBytesMax {
-                countChannelBytes(channel)
-                guard queuedBytes < transport.options.queueBytesMax else {
-                    return drop(group, message, .overflow)
-                }
-            }
-        case .pausing, .shutDown: return drop(group, message, .notConnected)
-        }
+        if let loss = admit() { return drop(group, message, loss) }
         guard writer.append(group, message, chain: chain) else {
             LogLines.tooLarge(transport.name(of: owner), group, transport.logger)
             return drop(group, message, .tooLarge)
@@ -71,6 +56,36 @@ final class PeerStream {
         if message.type == .snapshot {
             // The receiver counts, and not the bytes that may have arrived long ago.
             snapshots[group] = Message(type: .snapshot, to: message.to)
+        }
+    }
+
+    func send(_ round: HeartbeatRound) {
+        if let loss = admit() { return metrics.lose(loss) }
+        if !writer.append(round) { metrics.lose(.tooLarge) }
+    }
+
+    func send(_ answers: HeartbeatAnswers) {
+        if let loss = admit() { return metrics.lose(loss) }
+        if !writer.append(answers) { metrics.lose(.tooLarge) }
+    }
+
+    /// Why nothing can be queued now, or nil if it can; opens the stream if there is none.
+    private func admit() -> PeerMetrics.Loss? {
+        switch state {
+        case .idle:
+            open()
+            return nil
+        case .opening:
+            let limit = min(
+                transport.options.connectingBytesMax,
+                transport.options.queueBytesMax
+            )
+            return writer.bytes < limit ? nil : .overflow
+        case .open(let channel):
+            guard queuedBytes >= transport.options.queueBytesMax else { return nil }
+            countChannelBytes(channel)
+            return queuedBytes < transport.options.queueBytesMax ? nil : .overflow
+        case .pausing, .shutDown: return .notConnected
         }
     }
 

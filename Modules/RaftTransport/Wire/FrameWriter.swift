@@ -1,6 +1,7 @@
 import Model
 import NIOCore
 import Raft
+import RaftHost
 import RaftLog
 import RecordBatch
 
@@ -29,6 +30,8 @@ struct FrameWriter {
     static let gatherBytesMin = 8 << 10
     /// The fixed part of a record: type, flags, and at most 11 integers.
     private static let recordBytesMax = 2 * 1 + 12 * RecordPen.varintBytesMax + 8
+    /// A heartbeat in a round: five integers.
+    private static let beatBytesMax = 5 * RecordPen.varintBytesMax
 
     init(allocator: ByteBufferAllocator) {
         self.allocator = allocator
@@ -38,16 +41,72 @@ struct FrameWriter {
 
     /// Adds a message; false if it is too large for any frame, and nothing was added.
     mutating func append(_ group: RaftGroupID, _ message: Message, chain: UInt64?) -> Bool {
-        let size = Self.sizeBound(of: message)
-        guard size <= StreamFrame.bytesMax - StreamFrame.headerBytes else { return false }
-        if isOpen, frameBytes + size > StreamFrame.bytesTarget { closeFrame() }
-        if !isOpen { openFrame() }
+        guard makeRoom(for: Self.sizeBound(of: message)) else { return false }
         let before = bytes
         writeFixed(group, message, chain)
         if !message.entries.isEmpty { writeEntries(message) }
         if let snapshot = message.snapshot { writeSnapshot(snapshot) }
         messages += 1
         frameBytes += bytes - before
+        return true
+    }
+
+    /// Adds a round of heartbeats; false if it is too large for any frame, and nothing was added.
+    mutating func append(_ round: HeartbeatRound) -> Bool {
+        let size = 1 + 8 + RecordPen.varintBytesMax + round.beats.count * Self.beatBytesMax
+        return appendRecord(of: size) { pen in
+            pen.byte(RecordType.heartbeats)
+            pen.fixed(round.number)
+            pen.varint(UInt64(round.beats.count))
+            var before: UInt64 = 0
+            for beat in round.beats {
+                pen.varint(beat.group.rawValue &- before)
+                pen.varint(UInt64(beat.from.incarnation))
+                pen.varint(UInt64(beat.to.incarnation))
+                pen.varint(beat.term.rawValue)
+                pen.varint(beat.commit.rawValue)
+                before = beat.group.rawValue
+            }
+        }
+    }
+
+    /// Adds the answer to a round of heartbeats; false if it is too large for any frame.
+    mutating func append(_ answers: HeartbeatAnswers) -> Bool {
+        let size = 1 + 8 + (2 * answers.places.count + 1) * RecordPen.varintBytesMax
+        return appendRecord(of: size) { pen in
+            pen.byte(RecordType.heartbeatAnswers)
+            pen.fixed(answers.number)
+            pen.varint(UInt64(answers.places.count))
+            var before = 0
+            for places in answers.places {
+                pen.varint(UInt64(places.lowerBound - before))
+                pen.varint(UInt64(places.count))
+                before = places.upperBound
+            }
+        }
+    }
+
+    private mutating func appendRecord(
+        of size: Int,
+        _ write: (inout RecordPen) -> Void
+    ) -> Bool {
+        guard makeRoom(for: size) else { return false }
+        let written = current.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { memory in
+            var pen = RecordPen(memory)
+            write(&pen)
+            return pen.count
+        }
+        bytes += written
+        frameBytes += written
+        messages += 1
+        return true
+    }
+
+    /// Opens a frame that takes a record of at most so many bytes; false if there is none.
+    private mutating func makeRoom(for size: Int) -> Bool {
+        guard size <= StreamFrame.bytesMax - StreamFrame.headerBytes else { return false }
+        if isOpen, frameBytes + size > StreamFrame.bytesTarget { closeFrame() }
+        if !isOpen { openFrame() }
         return true
     }
 

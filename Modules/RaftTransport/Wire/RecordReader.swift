@@ -4,49 +4,81 @@ import Raft
 import RaftHost
 import RaftLog
 
-/// Reads the messages of a frame; payloads become slices of it.
+/// What a frame holds, each kind in the order of its records.
+struct FrameContents {
+    var messages: [ReceivedMessage] = []
+    var heartbeats: [HeartbeatRound] = []
+    var answers: [HeartbeatAnswers] = []
+    /// How many messages were dropped as unacceptable.
+    var dropped = 0
+
+    /// How many records there were.
+    var count: Int { messages.count + heartbeats.count + answers.count }
+
+    mutating func removeAll() {
+        messages.removeAll(keepingCapacity: true)
+        heartbeats.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: true)
+        dropped = 0
+    }
+}
+
+/// Reads the records of a frame; payloads become slices of it.
 struct RecordReader {
     /// The daemon whose stream it is.
     let sender: Int32
     /// This daemon.
     let receiver: Int32
 
-    /// Appends a frame's messages, in order; returns how many were dropped as unacceptable.
+    /// Adds a frame's contents.
     ///
-    /// - Throws: when the bytes are no records; what was appended before is to be dropped.
+    /// - Throws: when the bytes are no records; what was added before is to be dropped.
     func read(
         _ records: ByteBuffer,
-        into messages: inout [ReceivedMessage]
-    ) throws(StreamError) -> Int {
-        var dropped = 0
+        into contents: inout FrameContents
+    ) throws(StreamError) {
         let failure: StreamError? = records.withUnsafeReadableBytes { bytes in
             var cursor = RecordCursor(bytes)
             do throws(StreamError) {
-                while cursor.remaining > 0 {
-                    let received = try message(&cursor, records)
-                    if received.message.isAcceptableFromPeer {
-                        messages.append(received)
-                    } else {
-                        dropped += 1
-                    }
-                }
+                while cursor.remaining > 0 { try read(&cursor, records, into: &contents) }
                 return nil
             } catch {
                 return error
             }
         }
         if let failure { throw failure }
-        return dropped
     }
 
+    private func read(
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
+        let rawType = try cursor.byte()
+        switch rawType {
+        case RecordType.heartbeats:
+            contents.heartbeats.append(try heartbeats(&cursor))
+        case RecordType.heartbeatAnswers: contents.answers.append(try heartbeatAnswers(&cursor))
+        default:
+            guard let type = MessageType(rawValue: rawType) else {
+                throw .recordInvalid("type \(rawType)")
+            }
+            let received = try message(type, &cursor, records)
+            if received.message.isAcceptableFromPeer {
+                contents.messages.append(received)
+            } else {
+                contents.dropped += 1
+            }
+        }
+    }
+
+    // MARK: Messages
+
     private func message(
+        _ type: MessageType,
         _ cursor: inout RecordCursor,
         _ records: ByteBuffer
     ) throws(StreamError) -> ReceivedMessage {
-        let rawType = try cursor.byte()
-        guard let type = MessageType(rawValue: rawType) else {
-            throw .recordInvalid("type \(rawType)")
-        }
         let fields = RecordFields(rawValue: try cursor.varint())
         guard fields.isSubset(of: .all) else {
             throw .recordInvalid("fields \(fields.rawValue)")
@@ -166,4 +198,52 @@ struct RecordReader {
     private func slicePayload(_ bytes: ByteBuffer) -> Payload {
         bytes.readableBytes == 0 ? .empty : Payload(SlicePayload(bytes))
     }
+}
+
+// MARK: Heartbeats
+
+extension RecordReader {
+    private func heartbeats(
+        _ cursor: inout RecordCursor
+    ) throws(StreamError) -> HeartbeatRound {
+        let number = try cursor.fixed()
+        let count = try cursor.count(bytesEach: 5)
+        var round = HeartbeatRound(number: number, beats: [])
+        round.beats.reserveCapacity(count)
+        var group: UInt64 = 0
+        for _ in 0..<count {
+            group &+= try cursor.varint()
+            round.beats.append(
+                Heartbeat(
+                    group: RaftGroupID(group),
+                    from: try node(sender, &cursor),
+                    to: try node(receiver, &cursor),
+                    term: Term(try cursor.varint()),
+                    commit: LogIndex(try cursor.varint())
+                )
+            )
+        }
+        return round
+    }
+
+    private func heartbeatAnswers(
+        _ cursor: inout RecordCursor
+    ) throws(StreamError) -> HeartbeatAnswers {
+        let number = try cursor.fixed()
+        var answers = HeartbeatAnswers(number: number)
+        var end: UInt64 = 0
+        for _ in 0..<(try cursor.count(bytesEach: 2)) {
+            let (gap, length) = (try cursor.varint(), try cursor.varint())
+            guard gap <= Self.placesMax, length <= Self.placesMax,
+                end + gap + length <= Self.placesMax
+            else { throw .recordInvalid("answer to heartbeats that no round has") }
+            let start = end + gap
+            end = start + length
+            answers.places.append(Int(start)..<Int(end))
+        }
+        return answers
+    }
+
+    /// No frame has room for so many heartbeats.
+    private static let placesMax = UInt64(StreamFrame.bytesMax)
 }

@@ -38,7 +38,18 @@ enum StreamError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Which fields a record holds; a field that is zero is not written.
+/// What a record holds, told by its first byte; below these it is a message of that type.
+///
+/// - Shape: a round of heartbeats is u64 number, varint count, and for each heartbeat five
+///   varints: group less the one before, the leader's and the receiver's incarnation, term,
+///   commit. Its answer is u64 number, varint count, and for each range of places two varints:
+///   how many places lie between it and the one before, and how many it holds.
+enum RecordType {
+    static let heartbeats: UInt8 = 64
+    static let heartbeatAnswers: UInt8 = 65
+}
+
+/// Which fields a message's record holds; a field that is zero is not written.
 struct RecordFields: OptionSet {
     let rawValue: UInt64
 

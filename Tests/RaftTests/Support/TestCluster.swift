@@ -139,6 +139,9 @@ extension TestCluster {
         for response in message.responses { try? replicas[place].node.step(response) }
     }
 
+    /// Whether a replica has no writes waiting.
+    func isDiskIdle(_ id: NodeID) -> Bool { replicas[place(id)].writes.isEmpty }
+
     /// Carries out the oldest write of a replica and delivers what waited for it.
     @discardableResult
     func write(_ id: NodeID) -> Bool {
