@@ -179,6 +179,7 @@ let tools: [Target] = [
         swiftSettings: settings
     ),
     tool("martlet"),
+    tool("martlet-simulate", ["Simulation", arguments]),
     tool("martlet-topic", ["ToolSupport", "KafkaClient", "KafkaProtocol", "Model", arguments]),
     tool("martlet-cluster", ["ToolSupport", "KafkaClient", "Model", arguments]),
     tool(
@@ -207,7 +208,7 @@ let tools: [Target] = [
 
 let testTargets: [Target] = [
     tests("Model"),
-    tests("Raft", ["Model"]),
+    tests("Raft", ["Model"], exclude: ["PORTED.md", "scripts"]),
     tests("RecordBatch", ["Model"]),
     tests("Metadata", ["Model"]),
     tests(
@@ -262,6 +263,18 @@ let testTargets: [Target] = [
         ]
     ),
     tests("Console", ["Model", "Telemetry", nioCore, nioPosix]),
+    // A whole cluster in one thread, from one seed; the tool martlet-simulate runs it too.
+    .target(
+        name: "Simulation",
+        dependencies: [
+            "Model", "Raft", "RaftLog", "RaftHost", "RecordBatch", "Disk", nioCore, nioEmbedded,
+            logging,
+        ],
+        path: "Tests/Simulation",
+        exclude: ["README.md"],
+        swiftSettings: settings
+    ),
+    tests("Simulation"),
     // Not of one module: the laws of the house.
     .testTarget(name: "TidyTests", path: "Tests/TidyTests", swiftSettings: settings),
 ]

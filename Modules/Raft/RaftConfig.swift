@@ -37,6 +37,12 @@ public struct RaftConfig: Sendable {
     public var checkQuorum = true
     /// Whether a replica asks for votes only after a quorum said it would give them.
     public var preVote = true
+    /// Whether a candidate asks for votes only when its own vote and term are durable.
+    ///
+    /// Without that it can win by the votes of others, forget its term in a crash, and win the same
+    /// term again with another log: two different entries with one index and term. etcd's scripts
+    /// do without it.
+    public var votesWaitForDurability = true
     /// How linearizable reads are confirmed.
     public var readOnlyOption = ReadOnlyOption.safe
     /// Whether followers drop proposals, and leaders those of others.

@@ -97,6 +97,16 @@ enum LogLines {
         )
     }
 
+    static func snapshotLost(_ replica: Replica, to node: NodeID, _ logger: Logger) {
+        logger.warning(
+            """
+            Raft group \(replica.id) has heard nothing of the snapshot sent to replica \
+            \(node.owner).\(node.incarnation); sending it again
+            """,
+            metadata: metadata(replica)
+        )
+    }
+
     static func stepFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.debug(
             "Raft group \(replica.id) refused a message: \(error)",

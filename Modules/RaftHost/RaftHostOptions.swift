@@ -19,6 +19,9 @@ public struct RaftHostOptions: Sendable {
     /// A snapshot is taken after so many applied entries, if the state machine gives one; 10,000.
     public var snapshotEntries: UInt64 = 10_000
 
+    /// A snapshot of which nothing is heard for so many ticks is sent again; 300.
+    public var snapshotTicksMax = 300
+
     /// The defaults.
     public init() {}
 }

@@ -191,7 +191,7 @@ extension RaftManager {
         eventLoop.preconditionInEventLoop()
         var moving = 0
         for replica in table.replicas {
-            guard let successor = successor(of: replica) else { continue }
+            guard let successor = successor(of: replica, among: replica.voters) else { continue }
             replica.node.transferLeadership(to: successor)
             markDirty(replica)
             moving += 1
@@ -200,13 +200,15 @@ extension RaftManager {
     }
 
     /// How many groups are led here that another replica could lead now.
-    public var movableLeaderships: Int { table.replicas.count { successor(of: $0) != nil } }
+    public var movableLeaderships: Int {
+        table.replicas.count { successor(of: $0, among: $0.voters) != nil }
+    }
 
     /// The most advanced other replica that answers; nil unless this one leads.
-    private func successor(of replica: Replica) -> NodeID? {
+    func successor(of replica: Replica, among candidates: [NodeID]) -> NodeID? {
         guard replica.leadership.isLeader else { return nil }
         var best: (node: NodeID, match: LogIndex)?
-        for node in replica.voters where node != replica.node.id {
+        for node in candidates where node != replica.node.id {
             guard let progress = replica.progress(of: node), progress.isActive else { continue }
             if progress.match >= best?.match ?? 0 { best = (node, progress.match) }
         }
@@ -246,7 +248,10 @@ extension RaftManager: RaftMessageSink {
     /// Steps a message, if it is for this very replica.
     func receive(_ message: Message, for replica: Replica) {
         guard message.to == replica.nodeID, !replica.isSuspect else { return }
+        var message = message
+        interceptor?.arriving(&message, at: replica)
         replica.step(message)
+        replica.noticeArrivedSnapshots()
         markDirty(replica)
     }
 

@@ -9,8 +9,9 @@ import Telemetry
 /// the effects of messages. For any other replica the message itself is made and stepped. Whoever
 /// rests needs no quick answer: it goes out with the tick, in the frame of the own heartbeats.
 extension RaftManager {
-    /// Counts a unit of time for every group, and sends the heartbeats that come of it.
-    func tick() {
+    /// Moves the clock of all groups on, and sends the heartbeats that come of it;
+    /// ``startTicking()`` calls it by itself.
+    public func tick() {
         ticks += 1
         metrics.groups.set(table.groups.count)
         metrics.leaders.set(leaderCount)
@@ -20,6 +21,12 @@ extension RaftManager {
             if table.letRest(place), tickAtRest(place) { continue }
             replica.node.tick()
             if replica.ticksToCampaign >= 0 { countDown(replica) }
+            replica.ageSnapshots()
+            replica.leaveJoint()
+            if replica.retriesReads {
+                replica.retriesReads = false
+                replica.node.entriesFetched()
+            }
             if replica.node.hasReady { markDirty(replica) }
         }
         sendHeartbeats()

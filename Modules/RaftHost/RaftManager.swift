@@ -28,6 +28,8 @@ public final class RaftManager {
     let logger: Logger
     var sender: (any RaftSender)?
     var table = ReplicaTable()
+    /// Sees, and may spoil, what goes between the cores and the rest; nil but in simulations.
+    package var interceptor: (any RaftInterceptor)?
     private var random: any RandomNumberGenerator
     private var dirty: Deque<Replica> = []
     private var isFlushScheduled = false
@@ -148,7 +150,7 @@ extension RaftManager {
         let manager = NIOLoopBound(self, eventLoop: eventLoop)
         let loop = eventLoop
         directory.submit(writes) { result in
-            loop.execute { manager.value.writesReturned(result) }
+            loop.execute { manager.value.answered(result) }
         }
         writes.removeAll(keepingCapacity: true)
     }
@@ -157,7 +159,8 @@ extension RaftManager {
     func collect(_ replica: Replica) {
         guard !replica.isStopped, !replica.isSuspect else { return }
         while replica.node.hasReady {
-            let ready = replica.node.ready()
+            var ready = replica.node.ready()
+            if interceptor != nil { intercept(&ready.messages, of: replica) }
             // The log learns of new entries before peers do, so that it can tell their chain.
             for message in ready.messages where message.to == .localAppendThread {
                 guard prepare(message, of: replica) else { return }
@@ -175,6 +178,10 @@ extension RaftManager {
         replica.answerProposals()
         fetchColdEntries(of: replica)
         snapshotIfDue(replica)
+    }
+
+    private func intercept(_ messages: inout [Message], of replica: Replica) {
+        for place in messages.indices { interceptor?.leaving(&messages[place], of: replica) }
     }
 
     /// Whether the log took what the core wants stored; if not, the replica falls silent.
@@ -197,8 +204,14 @@ extension RaftManager {
 
     private func send(_ message: Message, of replica: Replica) {
         var chain: UInt64?
+        if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
         sender?.send(replica.id, message, chain: chain)
+    }
+
+    private func answered(_ result: Result<Void, RaftLogError>) {
+        guard let interceptor else { return writesReturned(result) }
+        interceptor.returned { self.writesReturned(result) }
     }
 
     /// Delivers what had to wait for the disk; called once per submission, in their order.
@@ -215,6 +228,7 @@ extension RaftManager {
         guard !hasFailed else { return }
         for (replica, message) in batch where !replica.isStopped && !replica.isSuspect {
             if let last = message.entries.last { replica.durable = last.index }
+            interceptor?.stored(message, of: replica)
             for response in message.responses {
                 if response.to == replica.node.id {
                     replica.step(response)
@@ -237,11 +251,14 @@ extension RaftManager {
                 let (manager, replica) = bound.value
                 guard !replica.isStopped else { return }
                 switch result {
-                case .success(let entries): replica.log.install(entries)
+                case .success(let entries): replica.log.finishRead(from: from, entries)
                 case .failure(let error):
+                    replica.log.finishRead(from: from, [])
                     LogLines.coldReadFailed(replica, error, manager.logger)
+                    // Later it is asked for again: at once would be without end.
+                    replica.retriesReads = true
+                    return
                 }
-                // After a failure too: otherwise nothing would ever be read or applied again.
                 replica.node.entriesFetched()
                 manager.markDirty(replica)
             }
@@ -250,11 +267,16 @@ extension RaftManager {
 
     private func snapshotIfDue(_ replica: Replica) {
         let due = replica.snapshotIndex + options.snapshotEntries
-        guard replica.applied >= due, !replica.isSavingSnapshot else { return }
-        guard let bytes = replica.stateMachine.takeSnapshot() else { return }
-        replica.isSavingSnapshot = true
+        let isLongAgo = replica.applied >= due
+        // Whoever was added since needs one that names it, if the log's beginning is gone.
+        let lacksMembers =
+            replica.log.firstIndex > 1 && replica.snapshotIndex < replica.log.confIndex
+        guard isLongAgo || lacksMembers, !replica.isSavingSnapshot else { return }
         let index = replica.applied
-        guard let term = try? replica.log.term(at: index) else { return }
+        guard let term = try? replica.log.term(at: index),
+            let bytes = replica.stateMachine.takeSnapshot()
+        else { return }
+        replica.isSavingSnapshot = true
         let metadata = SnapshotMetadata(
             index: index,
             term: term,

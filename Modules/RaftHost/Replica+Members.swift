@@ -10,6 +10,10 @@ import RaftLog
 ///
 /// Founders know the first members from their start. Whoever joins knows none: every change
 /// carries the members before it, and the first one that a replica applies tells it the rest.
+///
+/// A joint configuration is left by a leader that stays a member. Who goes hands over first: were
+/// it to step down after its own removal, its vote could still be needed by replicas that do not
+/// know of the removal yet, and its longer log would refuse them for ever.
 extension Replica {
     /// The replicas of the group, this one included, in order: voters, leaving voters, learners.
     public var members: [NodeID] {
@@ -27,9 +31,10 @@ extension Replica {
         return (incoming + outgoing).sorted()
     }
 
-    /// Proposes a change of members; the empty one leaves a joint configuration.
+    /// Proposes a change of members.
     ///
-    /// One change at a time: while another one is under way, this one is refused.
+    /// One change at a time: while another one is under way, this one is refused. Several steps,
+    /// and those that concern the leader, are made jointly; the new members lead out of that.
     /// - Parameter completion: called on the event loop when the change is applied here, or with
     ///   the reason why it will not be, or is not known to be.
     public func proposeConfChange(
@@ -40,7 +45,9 @@ extension Replica {
         guard acceptsProposals else { return completion(.notLeader(node.leader)) }
         var change = change
         // If anything changes them before this entry is applied, the core refuses it.
-        if change != ConfChange() { change.context = node.confState().encoded }
+        change.context = node.confState().encoded
+        let concernsLeader = change.changes.contains { $0.node == nodeID }
+        if change.changes.count > 1 || concernsLeader { change.transition = .jointExplicit }
         do {
             try node.proposeConfChange(change)
         } catch {
@@ -60,6 +67,19 @@ extension Replica {
                 completion: completion
             )
         )
+    }
+
+    /// Leaves a joint configuration, or hands over to a replica that may; called on every tick.
+    func leaveJoint() {
+        guard !configuration.votersOutgoing.isEmpty, leadership.isConfirmed, acceptsProposals
+        else { return }
+        if configuration.voters.contains(nodeID) {
+            guard node.lastConfChange <= applied else { return }
+            try? node.proposeConfChange(ConfChange())
+        } else if let successor = manager.successor(of: self, among: configuration.voters) {
+            node.transferLeadership(to: successor)
+        }
+        manager.markDirty(self)
     }
 
     /// Takes over a committed change of members.

@@ -1,7 +1,7 @@
 import DequeModule
 public import Model
 import NIOCore
-import Raft
+public import Raft
 public import RaftLog
 import Telemetry
 
@@ -36,7 +36,7 @@ public final class Replica {
 
     /// The core; whoever only reads what rest leaves alone (term, role, leader, commit, last index)
     /// may use it, everyone else uses `node`.
-    var core: RaftNode
+    package private(set) var core: RaftNode
     /// Whether ticks and heartbeats go to the manager's record instead of the core.
     var isResting = false
     let stateMachine: any StateMachine
@@ -54,6 +54,11 @@ public final class Replica {
     var isDirty = false
     var isStopped = false
     var isSavingSnapshot = false
+    var sentSnapshots: [SentSnapshot] = []
+    /// Whether a read of old entries has failed and is due again.
+    var retriesReads = false {
+        didSet { if retriesReads { wake() } }
+    }
     /// Ticks until this replica campaigns because its leader's process is gone; -1 if it does not.
     var ticksToCampaign = -1
 
@@ -78,7 +83,7 @@ public final class Replica {
     }
 
     /// The core, woken: a replica rests no longer once anything is asked of it or done to it.
-    var node: RaftNode {
+    package var node: RaftNode {
         _read {
             wake()
             yield core
@@ -91,8 +96,17 @@ public final class Replica {
 
     private func wake() { if isResting { manager.table.wake(self) } }
 
-    /// Whether nothing but its core may keep this replica from resting.
-    var mayRest: Bool { !isSuspect && !isStopped && ticksToCampaign < 0 }
+    /// Takes up what happened while it rested; for the manager's table alone.
+    func wake(from rest: RaftRest) {
+        isResting = false
+        core.wake(from: rest)
+    }
+
+    /// Whether ticks have nothing to do here but what the core's do.
+    var mayRest: Bool {
+        !isSuspect && !isStopped && ticksToCampaign < 0 && !retriesReads
+            && sentSnapshots.isEmpty && configuration.votersOutgoing.isEmpty
+    }
 
     /// This replica's own number.
     public var nodeID: NodeID { log.identity.node }

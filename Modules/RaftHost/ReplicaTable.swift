@@ -92,8 +92,7 @@ extension ReplicaTable {
         precondition(holds(replica.id, at: place), "group \(replica.id) rests and is not there")
         let rest = rests[place]
         rests[place] = .awake
-        replica.isResting = false
-        replica.core.wake(from: rest)
+        replica.wake(from: rest)
     }
 
     /// Counts a unit of time; `wake` for a replica that does not rest.

@@ -14,7 +14,7 @@ struct FetchedRange {
     var first: LogIndex
     var last: LogIndex
 
-    /// How many ranges are kept, and how many wait to be read: about one per slow follower.
+    /// How many ranges are kept, and how many are being read: about one per slow follower.
     static let countMax = 8
 }
 
@@ -57,8 +57,11 @@ extension GroupLog: LogStorage {
             to: min(to, max(tail.firstPayload, from + 1)),
             maxBytes: min(maxBytes, 4 << 20)
         )
-        let isKnown = wanted.contains { $0.from == from }
-        if !isKnown, wanted.count < FetchedRange.countMax { wanted.append(request) }
+        // Asked for again and again until it is there, it must not be read as many times.
+        let isKnown = (wanted + reading).contains { $0.from == from }
+        if !isKnown, wanted.count + reading.count < FetchedRange.countMax {
+            wanted.append(request)
+        }
         throw .temporarilyUnavailable
     }
 
@@ -81,24 +84,33 @@ extension GroupLog: LogStorage {
     }
 
     /// The newest snapshot, its data in the shape of ``SnapshotState``.
+    ///
+    /// One that is older than the newest members is not given away: a replica that was added
+    /// since could not find itself in it, and would refuse it for ever.
     public func snapshot() throws(LogStorageError) -> Snapshot {
         adoptSavedSnapshot()
-        guard let latestSnapshot else { throw .snapshotTemporarilyUnavailable }
+        guard let latestSnapshot, latestSnapshot.metadata.index >= confIndex else {
+            throw .snapshotTemporarilyUnavailable
+        }
         return latestSnapshot
     }
 
     /// The next range that consensus asked for in vain, to be read by
-    /// ``LogDirectory/readEntries(_:from:to:maxBytes:completion:)`` and handed to ``install(_:)``.
+    /// ``LogDirectory/readEntries(_:from:to:maxBytes:completion:)``; ``finishRead(from:_:)`` must
+    /// follow, whatever comes of it.
     public func takeWantedRange() -> (LogIndex, LogIndex, Int)? {
         guard !wanted.isEmpty else { return nil }
         let request = wanted.removeFirst()
+        reading.append(request)
         return (request.from, request.to, request.maxBytes)
     }
 
-    /// Keeps entries that were read from disk until consensus asks for them again.
+    /// Ends the reading of a wanted range; without entries it has failed.
     ///
-    /// Entries that the log no longer holds as they were read are dropped.
-    public func install(_ entries: [Entry]) {
+    /// They are kept until consensus asks for them again, unless the log no longer holds them as
+    /// they were read.
+    public func finishRead(from index: LogIndex, _ entries: [Entry]) {
+        reading.removeAll { $0.from == index }
         guard let first = entries.first, let last = entries.last else { return }
         guard first.index > start.index, last.index <= end.index,
             terms.term(at: first.index) == first.term, terms.term(at: last.index) == last.term

@@ -33,7 +33,9 @@ public final class GroupLog {
     private(set) var latestSnapshot: Snapshot?
     private var applied: LogIndex
     var fetched: [FetchedRange] = []
+    /// Ranges to be read, and those that are being read.
     var wanted: [FetchedRange.Request] = []
+    var reading: [FetchedRange.Request] = []
     private let store: GroupStore
     private let tails: TailCache
     private let link = TailLink()

@@ -58,7 +58,7 @@ import Testing
     @Test func `a leader whose rounds are not answered steps down`() throws {
         let cluster = try quietCluster()
         let leader = try #require(cluster.leaders().first)
-        cluster.loses = { _, to, packet in
+        cluster.losesPacket = { _, to, packet in
             if case .answers = packet { return to == leader.owner }
             return false
         }
@@ -69,7 +69,7 @@ import Testing
         let cluster = try quietCluster()
         let leader = try #require(cluster.leaders().first)
         let follower = try #require(cluster.hosts.first { $0 !== leader })
-        cluster.loses = { _, to, packet in
+        cluster.losesPacket = { _, to, packet in
             if case .answers = packet { return to == leader.owner }
             return false
         }
@@ -94,7 +94,7 @@ import Testing
         let leader = try #require(cluster.leaders().first)
         let others = cluster.hosts.filter { $0 !== leader }
         var kept: [HeartbeatAnswers] = []
-        cluster.loses = { from, to, packet in
+        cluster.losesPacket = { from, to, packet in
             guard to == leader.owner else { return false }
             if case .answers(let it) = packet, from == others[0].owner { kept.append(it) }
             return true
@@ -124,7 +124,7 @@ import Testing
         #expect(cluster.run(ticks: 8) { cluster.leaders().contains { $0 !== leader } })
         #expect(cluster.replica(leader)?.leadership.isLeader == true)
         cluster.cut = []
-        cluster.loses = { _, to, packet in
+        cluster.losesPacket = { _, to, packet in
             guard to == leader.owner, case .message(let received) = packet else {
                 return to == leader.owner
             }
@@ -137,7 +137,7 @@ import Testing
         let cluster = try quietCluster()
         let leader = try #require(cluster.leaders().first)
         // Whatever tells of the commit is lost: only the entry itself arrives.
-        cluster.loses = { from, _, packet in
+        cluster.losesPacket = { from, _, packet in
             guard from == leader.owner else { return false }
             guard case .message(let received) = packet else { return true }
             return received.message.entries.isEmpty
@@ -148,7 +148,7 @@ import Testing
         #expect(outcome != nil)
         let others = cluster.hosts.filter { $0 !== leader }
         #expect(others.allSatisfy { $0.machines[1001]?.texts == [] })
-        cluster.loses = { _, _, packet in
+        cluster.losesPacket = { _, _, packet in
             if case .heartbeats = packet { return false }
             return true
         }
@@ -159,14 +159,14 @@ import Testing
         let cluster = try quietCluster()
         let leader = try #require(cluster.leaders().first)
         let follower = try #require(cluster.hosts.first { $0 !== leader })
-        cluster.loses = { _, to, packet in
+        cluster.losesPacket = { _, to, packet in
             guard case .message = packet else { return false }
             return to == follower.owner
         }
         cluster.replica(leader)?.propose(batch("a"), .committed) { _ in }
         cluster.settle()
         #expect(follower.machines[1001]?.texts == [])
-        cluster.loses = { _, _, _ in false }
+        cluster.losesPacket = { _, _, _ in false }
         #expect(cluster.run(ticks: 3) { follower.machines[1001]?.texts == ["a"] })
     }
 

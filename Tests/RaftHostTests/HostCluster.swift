@@ -66,11 +66,15 @@ final class HostCluster {
     }
 
     let loop = EmbeddedEventLoop()
+    /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
+    var snapshotEntries: UInt64?
     let hosts: [Host]
+    /// Decides which messages get lost.
+    var loses: (Message) -> Bool = { _ in false }
     /// Pairs of owners between which nothing is delivered.
     var cut: Set<[Int32]> = []
-    /// Decides what gets lost besides.
-    var loses: (_ from: Int32, _ to: Int32, Packet) -> Bool = { _, _, _ in false }
+    /// Decides which packets get lost, of messages, heartbeats and answers.
+    var losesPacket: (_ from: Int32, _ to: Int32, Packet) -> Bool = { _, _, _ in false }
     /// What was delivered so far.
     var delivered: [(from: Int32, to: Int32, packet: Packet)] = []
     fileprivate var queue: [(from: Int32, to: Int32, packet: Packet)] = []
@@ -91,9 +95,13 @@ final class HostCluster {
             cluster: nil,
             random: &random
         )
+        var options = RaftHostOptions()
+        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
+        options.snapshotTicksMax = 20
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
+            options: options,
             random: random,
             metrics: RaftHostMetrics(host.registry),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -106,7 +114,7 @@ final class HostCluster {
         host.manager = manager
         host.machines = [:]
         for log in logs {
-            let machine = RecordingStateMachine()
+            let machine = RecordingStateMachine(hasSnapshots: snapshotEntries != nil)
             host.machines[log.identity.group] = machine
             try manager.recover(log, stateMachine: machine)
         }
@@ -116,6 +124,7 @@ final class HostCluster {
         var options = RaftLogOptions()
         options.walFileBytes = 1 << 20
         options.walFilesMax = 2
+        options.segmentBytesMax = 16 << 10
         return options
     }()
 
@@ -134,7 +143,7 @@ final class HostCluster {
         members: [Host],
         join: Bool = false
     ) {
-        let machine = RecordingStateMachine()
+        let machine = RecordingStateMachine(hasSnapshots: snapshotEntries != nil)
         host.machines[group] = machine
         host.manager?.startRaftGroup(
             GroupIdentity(
@@ -178,7 +187,7 @@ final class HostCluster {
             let packets = queue
             queue = []
             for (from, to, packet) in packets {
-                guard !cut.contains([from, to]), !loses(from, to, packet),
+                guard !cut.contains([from, to]), !isLost(from, to, packet),
                     let manager = hosts.first(where: { $0.owner == to })?.manager
                 else { continue }
                 delivered.append((from, to, packet))
@@ -190,6 +199,11 @@ final class HostCluster {
                 }
             }
         }
+    }
+
+    private func isLost(_ from: Int32, _ to: Int32, _ packet: Packet) -> Bool {
+        if case .message(let received) = packet, loses(received.message) { return true }
+        return losesPacket(from, to, packet)
     }
 
     /// Lets time go by, tick by tick, until `condition` holds; false if it never does.
@@ -234,6 +248,11 @@ final class RecordingStateMachine: StateMachine {
     private(set) var appended: [LogIndex] = []
     private(set) var leadership: [Leadership] = []
     private(set) var configurations: [ConfState] = []
+    /// Where a snapshot was restored last.
+    private(set) var restored: LogIndex = 0
+    private let hasSnapshots: Bool
+
+    init(hasSnapshots: Bool = false) { self.hasSnapshots = hasSnapshots }
 
     /// The applied texts, in order.
     var texts: [String] { applied.map(\.text).filter { !$0.isEmpty } }
@@ -250,9 +269,9 @@ final class RecordingStateMachine: StateMachine {
 
     func configurationChanged(_ configuration: ConfState) { configurations.append(configuration) }
 
-    func takeSnapshot() -> [UInt8]? { nil }
+    func takeSnapshot() -> [UInt8]? { hasSnapshots ? [1, 2, 3] : nil }
 
-    func restore(_ snapshot: [UInt8], index: LogIndex) {}
+    func restore(_ snapshot: [UInt8], index: LogIndex) { restored = index }
 
     private func note(_ row: EntryRow, _ bytes: [UInt8]) {
         var text = ""

@@ -118,6 +118,33 @@ import Testing
         )
     }
 
+    @Test func `a leader that is replaced hands over before the joint members are left`() throws {
+        let cluster = HostCluster(hosts: 3)
+        try cluster.startGroup(on: 2)
+        let leader = try #require(cluster.waitForLeader().flatMap { cluster.replica($0) })
+        let newcomer = cluster.hosts[2]
+        cluster.startReplica(on: newcomer, members: cluster.hosts, join: true)
+        _ = change([.init(.addLearnerNode, newcomer.node)], by: leader, in: cluster)
+        leader.proposeConfChange(
+            ConfChange(
+                changes: [.init(.addNode, newcomer.node), .init(.removeNode, leader.nodeID)]
+            )
+        ) { _ in }
+        let next = cluster.run {
+            cluster.leaders().contains { host in
+                cluster.replica(host)?.configuration.votersOutgoing.isEmpty == true
+                    && host.node != leader.nodeID
+            }
+        }
+        #expect(next)
+        // Of two voters both are needed, and the one that went is needed no more.
+        let old = try #require(cluster.hosts.first { $0.node == leader.nodeID })
+        cluster.kill(old)
+        let heir = try #require(cluster.leaders().first.flatMap { cluster.replica($0) })
+        propose("after", to: heir)
+        #expect(cluster.run { newcomer.machines[1001]?.texts.last == "after" })
+    }
+
     @Test func `a leader that removes itself steps down and the others elect one`() throws {
         let (cluster, leader) = try started()
         let host = try #require(cluster.hosts.first { $0.node == leader.nodeID })

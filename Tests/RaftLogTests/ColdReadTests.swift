@@ -56,6 +56,29 @@ import Testing
         return options
     }
 
+    @Test func `a range that is being read is not read a second time`() throws {
+        let harness = try Harness(options: Self.options)
+        let (log, model) = try Self.fill(harness, seed: 3)
+        func ask() -> LogIndex? {
+            #expect(throws: LogStorageError.temporarilyUnavailable) {
+                try log.entries(from: 2, to: 9, maxBytes: 500)
+            }
+            return log.takeWantedRange()?.0
+        }
+        #expect(ask() == 2)
+        #expect(ask() == nil)
+        log.finishRead(from: 2, [])
+        // It failed, and may be tried again.
+        #expect(ask() == 2)
+        let entry = Entry(
+            term: model.entries[1].term,
+            index: 2,
+            payload: Payload(model.entries[1].bytes)
+        )
+        log.finishRead(from: 2, [entry])
+        #expect(try log.entries(from: 2, to: 9, maxBytes: 500).map(\.index) == [2])
+    }
+
     /// Before and after a restart.
     private func bothLives(
         _ body: (Harness, GroupLog, Model, inout SeededRandom) throws -> Void

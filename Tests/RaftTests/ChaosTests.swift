@@ -93,7 +93,8 @@ import Testing
             }
         case 10..<40: cluster.tick(id)
         case 40..<60: cluster.write(id)
-        case 60..<85: cluster.collect(id)
+        case 60..<75: cluster.collect(id)
+        case 75..<85: cluster.apply(id)
         default: cluster.deliver()
         }
     }

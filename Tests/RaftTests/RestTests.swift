@@ -159,8 +159,9 @@ import Testing
         case 24..<50: for id in Self.ids { twin.tick(id) }
         case 50..<70:
             for id in Self.ids {
-                if !cluster.isDiskIdle(id) { twin.wake(id) }
+                if !cluster.isIdle(id) { twin.wake(id) }
                 cluster.write(id)
+                cluster.apply(id)
             }
         default: twin.deliver(count * 4)
         }

@@ -72,8 +72,9 @@ extension ControllerLink {
             }
             return answer.wantGroups
         } catch {
-            // Whatever is wrong, a new registration shows whether it still is.
-            isRegistered = false
+            // Whatever is wrong, a new registration shows whether it still is; but a stop is
+            // nothing wrong, and the goodbye is still to be said.
+            if !Task.isCancelled { isRegistered = false }
             throw error
         }
     }

@@ -3,7 +3,7 @@ import Model
 /// The whole log of a replica: the stable part in storage and the unstable end in memory.
 ///
 /// - Invariant: `applied <= applying <= committed <= lastIndex`.
-struct RaftLogView {
+package struct RaftLogView {
     private let storage: any LogStorage
     private(set) var unstable: UnstableLog
     /// The highest index known to be on a quorum.
@@ -14,8 +14,8 @@ struct RaftLogView {
     private(set) var applied: LogIndex
 
     private let applyingBytesMax: Int
-    private var applyingBytes = 0
-    private var isApplyingPaused = false
+    private(set) var applyingBytes = 0
+    private(set) var isApplyingPaused = false
     /// Whether committed entries are being read from disk.
     private var isWaitingForEntries = false
     private let sink: LogSink
@@ -36,6 +36,8 @@ struct RaftLogView {
     var lastIndex: LogIndex { unstable.lastIndex ?? storage.lastIndex }
     var hasUnstableEntries: Bool { !unstable.entries.isEmpty }
     var hasUnstableSnapshot: Bool { unstable.snapshot != nil }
+    /// The last entry that is known to be stored; nil while a snapshot is being installed.
+    package var stableIndex: LogIndex? { hasUnstableSnapshot ? nil : unstable.offset - 1 }
 
     /// The term of the last entry, or of the snapshot that stands for it.
     var lastTerm: Term {
@@ -90,7 +92,7 @@ struct RaftLogView {
 
 extension RaftLogView {
     /// Appends at the end, or replaces an uncommitted end.
-    mutating func append(_ entries: ArraySlice<Entry>) {
+    package mutating func append(_ entries: ArraySlice<Entry>) {
         guard let first = entries.first else { return }
         precondition(
             first.index > committed,

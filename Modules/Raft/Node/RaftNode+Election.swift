@@ -52,6 +52,7 @@ extension RaftNode {
         leader = newLeader
         role = .follower
         sink.info("\(id.hexadecimal) became follower at term \(term)")
+        trace(.becomeFollower)
     }
 
     mutating func becomeCandidate() {
@@ -60,6 +61,7 @@ extension RaftNode {
         vote = id
         role = .candidate
         sink.info("\(id.hexadecimal) became candidate at term \(term)")
+        trace(.becomeCandidate)
     }
 
     /// Only asks: neither term nor vote change, and nothing needs to be durable.
@@ -82,6 +84,7 @@ extension RaftNode {
         }
         // Some entry of the tail may be a conf change: none may be proposed before it is applied.
         pendingConfIndex = log.lastIndex
+        trace(.becomeLeader)
         // Former leaders' entries can only be committed through one of this term.
         let isAppended = append([Entry()])
         precondition(isAppended, "empty entry was dropped")

@@ -68,10 +68,15 @@ extension RaftNode {
             throw .proposalDropped
         }
         var entries = message.entries
+        let pendingBefore = pendingConfIndex
         for place in entries.indices where entries[place].type != .normal {
             try checkConfChange(&entries[place], index: log.lastIndex + UInt64(place) + 1)
         }
-        guard append(entries) else { throw .proposalDropped }
+        guard append(entries) else {
+            // What did not enter the log holds up no later change.
+            pendingConfIndex = pendingBefore
+            throw .proposalDropped
+        }
         broadcastAppend()
     }
 
@@ -89,6 +94,7 @@ extension RaftNode {
             return false
         }
         uncommittedBytes = total
+        traceReplicated(proposed)
         var entries = proposed
         var last = log.lastIndex
         for place in entries.indices {

@@ -45,6 +45,7 @@ extension RaftNode {
 
     /// Takes over new members, with all that follows for a leader.
     mutating func switchTo(_ members: MemberConfig, _ peers: [Progress]) -> ConfState {
+        trace(.applyConfChange, .newConf(members.voters.incoming.ids))
         tracker.config = members
         tracker.peers = peers
         sink.info("\(id.hexadecimal) switched to configuration \(members)")
@@ -92,7 +93,7 @@ extension RaftNode {
         }
         guard let reason = objection(to: change), !config.disableConfChangeValidation else {
             pendingConfIndex = index
-            return
+            return traceProposed(change)
         }
         sink.info(
             "\(id.hexadecimal) ignoring conf change \(change) at config \(tracker.config): "

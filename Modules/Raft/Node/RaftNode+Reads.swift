@@ -4,9 +4,15 @@ import Model
 ///
 /// - Source: Raft thesis 6.4.
 extension RaftNode {
+    /// How many reads wait, for the first commit of the term or for a quorum.
+    var waitingReadCount: Int { reads.count + postponedReads.count }
+
     mutating func handleReadIndex(_ message: Message) {
-        if tracker.isSingleton { return answerRead(message, index: log.committed) }
-        // Before its first commit a leader may not know of all that was committed before it.
+        // A peer can ask again, and must not fill this replica's memory.
+        let isOwn = message.from == .none || message.from == id
+        guard isOwn || waitingReadCount < ReadOnlyQueue.waitingMax else { return }
+        // Before its first commit a leader may not know of all that was committed before it; not
+        // even alone, since a commit index need not survive a restart.
         guard log.termOrZero(at: log.committed) == term else {
             postponedReads.append(message)
             return
@@ -15,6 +21,10 @@ extension RaftNode {
     }
 
     private mutating func confirmRead(_ message: Message) {
+        // A leader that was removed learns nothing of what the last voter decides.
+        if tracker.isSingleton, tracker.config.voters.contains(id) {
+            return answerRead(message, index: log.committed)
+        }
         switch config.readOnlyOption {
         case .leaseBased: answerRead(message, index: log.committed)
         case .safe:

@@ -91,7 +91,11 @@ extension RaftNode {
     }
 
     /// Commits what a quorum has, if it is of this term.
-    mutating func maybeCommit() -> Bool { log.maybeCommit(tracker.committed, term: term) }
+    mutating func maybeCommit() -> Bool {
+        let isNews = log.maybeCommit(tracker.committed, term: term)
+        trace(.commit)
+        return isNews
+    }
 }
 
 // MARK: Heartbeats

@@ -5,6 +5,7 @@ import Model
 extension RaftNode {
     /// Takes any message, after the checks for messages from outside.
     mutating func handle(_ message: Message) throws(RaftError) {
+        traceReceived(message)
         if message.term > term {
             guard acceptHigherTerm(message) else { return }
         } else if message.term < term, message.term != 0 {
@@ -112,7 +113,9 @@ extension RaftNode {
             // What is forwarded to the leader is not bound to the forwarder's term.
             if message.type != .propose, message.type != .readIndex { message.term = term }
         }
-        if message.type.waitsForDurability {
+        traceSent(message)
+        let isDurableCampaign = message.type == .vote && config.votesWaitForDurability
+        if message.type.waitsForDurability || isDurableCampaign {
             messagesAfterAppend.append(message)
         } else {
             precondition(
@@ -142,15 +145,16 @@ extension RaftNode {
         guard tracker.config.autoLeave, newApplied >= pendingConfIndex, role == .leader else {
             return
         }
-        let members = tracker.config.description
         do {
             // An empty payload is never refused for its size, so this works under any load.
             try handle(Message(type: .propose, entries: [Entry(type: .confChangeV2)]))
-            sink.info("initiating automatic transition out of joint configuration \(members)")
+            sink.info(
+                "initiating automatic transition out of joint configuration \(tracker.config)"
+            )
         } catch {
             sink.debug(
-                "not initiating automatic transition out of joint configuration \(members): "
-                    + "\(error)"
+                "not initiating automatic transition out of joint configuration "
+                    + "\(tracker.config): \(error)"
             )
         }
     }

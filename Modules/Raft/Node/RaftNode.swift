@@ -29,8 +29,9 @@ public struct RaftNode: ~Copyable {
 
     let config: RaftConfig
     let sink: LogSink
-    var log: RaftLogView
-    var tracker: ProgressTracker
+    let traceHook: TraceHook?
+    package var log: RaftLogView
+    package var tracker: ProgressTracker
     var generator: SplitMix64
 
     /// Messages that may be sent at once.
@@ -65,11 +66,13 @@ public struct RaftNode: ~Copyable {
     ///   - storage: the stable log, owned by whoever carries out the writes.
     ///   - seed: election timeouts depend on it; different replicas need different ones.
     ///   - log: receives etcd's log lines.
+    ///   - trace: receives every step, for a check against a model.
     public init(
         config: RaftConfig,
         storage: any LogStorage,
         seed: UInt64,
-        log: LogHook? = nil
+        log: LogHook? = nil,
+        trace: TraceHook? = nil
     ) {
         do {
             try config.validate()
@@ -83,6 +86,7 @@ public struct RaftNode: ~Copyable {
         }
         self.config = limits
         self.sink = LogSink(hook: log)
+        self.traceHook = trace
         self.log = RaftLogView(
             storage: storage,
             applyingBytesMax: limits.maxCommittedBytesPerReady,
@@ -97,6 +101,7 @@ public struct RaftNode: ~Copyable {
     }
 
     private mutating func load(_ state: (hard: HardState, members: ConfState)) {
+        trace(.initState)
         do {
             let (config, peers) = try members(of: state.members)
             _ = switchTo(config, peers)
@@ -204,6 +209,7 @@ extension RaftNode {
                 allowUnstable: appliesUnstable
             )
         }
+        trace(.ready)
         return ready
     }
 

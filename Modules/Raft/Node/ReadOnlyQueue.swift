@@ -11,9 +11,15 @@ struct ReadOnlyQueue {
         let index: LogIndex
     }
 
+    /// How many reads may wait before those of peers are dropped.
+    static let waitingMax = 4_096
+
     private var waiting: [Read] = []
     private var confirmed: UInt64 = 0
     private var acknowledged: [(id: NodeID, position: UInt64)] = []
+
+    /// How many reads wait.
+    var count: Int { waiting.count }
 
     /// The number of the newest read, which the next heartbeat carries; nil if none waits.
     var position: UInt64? { waiting.isEmpty ? nil : confirmed + UInt64(waiting.count) }

@@ -7,27 +7,6 @@ enum ConformanceSuite {
     static let directiveCount = 743
     static let seeds: [UInt64] = [1, 2, 3, 5, 8, 13, 21, 34]
 
-    struct Mismatch: CustomStringConvertible {
-        let script: String
-        let seed: UInt64
-        let directive: Script.Directive
-        let actual: String
-
-        var description: String {
-            """
-            \(script):\(directive.line) (seed \(seed)) \(directive.command)
-            --- expected
-            \(directive.expected)--- actual
-            \(actual)
-            """
-        }
-    }
-
-    struct Outcome {
-        let mismatches: [Mismatch]
-        let satisfied: Int
-    }
-
     /// `shared/raft-conformance` beside one of the folders above this file; nil if absent.
     static let root: URL? = {
         var folder = URL(fileURLWithPath: #filePath)
@@ -51,25 +30,11 @@ enum ConformanceSuite {
         }
     }()
 
-    /// Runs a script under every seed; a directive is satisfied if it is so under all of them.
-    static func run(_ name: String) throws -> Outcome {
+    /// Runs a script under every seed.
+    static func run(_ name: String) throws -> ScriptOutcome {
         guard let root else { throw ScriptError("the scripts are absent") }
         let script = try Script(contentsOf: root.appendingPathComponent(name))
-        var mismatches: [Mismatch] = []
-        for seed in seeds {
-            let interpreter = interpreter(for: name, seed: seed)
-            for directive in script.directives {
-                var actual = interpreter.run(directive)
-                if !actual.isEmpty, !actual.hasSuffix("\n") { actual += "\n" }
-                if actual != directive.expected {
-                    mismatches.append(
-                        Mismatch(script: name, seed: seed, directive: directive, actual: actual)
-                    )
-                }
-            }
-        }
-        let failed = Set(mismatches.map(\.directive.line)).count
-        return Outcome(mismatches: mismatches, satisfied: script.directives.count - failed)
+        return ScriptOutcome(script, seeds) { interpreter(for: name, seed: $0) }
     }
 
     private static func interpreter(for name: String, seed: UInt64) -> any ScriptInterpreter {
@@ -77,9 +42,4 @@ enum ConformanceSuite {
         if name.hasPrefix("confchange/") { return ConfChangeInterpreter() }
         return InteractionInterpreter(seed: seed)
     }
-}
-
-/// Carries out the directives of one script, one after the other.
-protocol ScriptInterpreter: AnyObject {
-    func run(_ directive: Script.Directive) -> String
 }

@@ -6,6 +6,7 @@ import Raft
 extension InteractionInterpreter {
     func addNodes(_ directive: Script.Directive) throws {
         var config = RaftConfig(id: 1)
+        config.votesWaitForDurability = false
         config.electionTicks = 3
         config.heartbeatTicks = 1
         config.asyncStorageWrites = false
@@ -70,7 +71,7 @@ extension InteractionInterpreter {
             config.disableConfChangeValidation = value == "true"
         case "read-only": config.readOnlyOption = value == "safe" ? .safe : .leaseBased
         case "step-down-on-removal": config.stepDownOnRemoval = value == "true"
-        default: throw ScriptError("unknown argument \(key)")
+        default: try setOwn(key, value, &config)
         }
     }
 }

@@ -64,7 +64,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         case "report-unreachable":
             let both = try selected(directive)
             both[0].node.reportUnreachable(both[1].id)
-        default: throw ScriptError("unknown command")
+        default: try handleOwn(directive)
         }
     }
 
@@ -75,7 +75,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         return nodes[Int(id) - 1]
     }
 
-    private func first(_ directive: Script.Directive) throws -> ScriptNode {
+    func first(_ directive: Script.Directive) throws -> ScriptNode {
         try node(directive.number(at: 0))
     }
 

@@ -16,6 +16,8 @@ struct Script {
         let arguments: [Argument]
         let input: String
         let expected: String
+        /// The lines of the file that hold the expected output, counted from 0.
+        let expectedLines: Range<Int>
 
         /// The arguments that are a name alone.
         var words: [String] { arguments.filter(\.values.isEmpty).map(\.key) }
@@ -60,6 +62,7 @@ struct Script {
             }
             guard next < lines.count else { throw ScriptError("line \(start) has no ----") }
             next += 1
+            let firstExpected = next
             var expected = ""
             while next < lines.count, !lines[next].allSatisfy(\.isWhitespace) {
                 expected += lines[next] + "\n"
@@ -73,7 +76,8 @@ struct Script {
                     arguments: words.dropFirst().map(argument),
                     input: input.joined(separator: "\n")
                         .trimmingCharacters(in: .whitespacesAndNewlines),
-                    expected: expected
+                    expected: expected,
+                    expectedLines: firstExpected..<next
                 )
             )
         }

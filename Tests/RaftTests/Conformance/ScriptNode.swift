@@ -8,11 +8,27 @@ final class ScriptNode {
     var appendWork: [Message] = []
     var applyWork: [Message] = []
     var node: RaftNode
+    private let seed: UInt64
+    private let output: ScriptOutput
 
     init(config: RaftConfig, snapshot: Snapshot, seed: UInt64, output: ScriptOutput) throws {
         self.config = config
         self.storage = try ScriptStorage(snapshot)
+        self.seed = seed
+        self.output = output
         self.node = RaftNode(config: config, storage: storage, seed: seed) { level, line in
+            output.log(level, line)
+        }
+    }
+
+    /// Starts anew from what was written; the state machine keeps what it has applied.
+    func restart() {
+        appendWork = []
+        applyWork = []
+        var config = config
+        config.applied = storage.history.last?.metadata.index ?? 0
+        let output = output
+        node = RaftNode(config: config, storage: storage, seed: seed &+ 1) { level, line in
             output.log(level, line)
         }
     }
@@ -41,6 +57,8 @@ final class ScriptStorage: LogStorage {
     let log = MemoryStorage()
     /// The state after each applied entry.
     var history: [Snapshot]
+    /// Entries up to this one have to be fetched before they can be read.
+    var coldUpTo: LogIndex = 0
 
     init(_ snapshot: Snapshot) throws {
         self.history = [snapshot]
@@ -49,7 +67,9 @@ final class ScriptStorage: LogStorage {
 
     // MARK: Reading
 
-    var initialState: (HardState, ConfState) { log.initialState }
+    var initialState: (HardState, ConfState) {
+        (log.hardState, history.last?.metadata.confState ?? log.initialState.1)
+    }
     var firstIndex: LogIndex { log.firstIndex }
     var lastIndex: LogIndex { log.lastIndex }
 
@@ -60,7 +80,8 @@ final class ScriptStorage: LogStorage {
         to: LogIndex,
         maxBytes: Int
     ) throws(LogStorageError) -> [Entry] {
-        try log.entries(from: from, to: to, maxBytes: maxBytes)
+        if from <= coldUpTo { throw .temporarilyUnavailable }
+        return try log.entries(from: from, to: to, maxBytes: maxBytes)
     }
 
     func snapshot() throws(LogStorageError) -> Snapshot {

@@ -7,9 +7,13 @@ final class SoloNode {
     let storage: MemoryStorage
     private(set) var applied: [Entry] = []
     private(set) var readStates: [ReadState] = []
+    /// The members after each change that was applied.
+    private(set) var confStates: [ConfState] = []
     /// Writes that the disk has not done; only used while `isDiskStalled`.
     private(set) var writes: [Message] = []
     var isDiskStalled = false
+    private var applies: [Message] = []
+    var isApplyingStalled = false
 
     /// Starts member 1 of a group of `count`, with a log of the given terms from index 1.
     init(
@@ -49,15 +53,30 @@ final class SoloNode {
             for message in ready.messages {
                 switch message.to {
                 case .localAppendThread: writes.append(message)
-                case .localApplyThread:
-                    applied += message.entries
-                    for response in message.responses { try? node.step(response) }
+                case .localApplyThread: applies.append(message)
                 default: sent.append(message)
                 }
             }
             if !isDiskStalled { sent += write() }
+            if !isApplyingStalled { apply() }
         }
         return sent
+    }
+
+    /// Applies all that waits for it, changes of members included.
+    func apply() {
+        let todo = applies
+        applies = []
+        for message in todo {
+            applied += message.entries
+            for entry in message.entries where entry.type != .normal {
+                guard let change = try? ConfChange(bytes: entry.payload.copyBytes()) else {
+                    continue
+                }
+                confStates.append(node.applyConfChange(change))
+            }
+            for response in message.responses { try? node.step(response) }
+        }
     }
 
     /// Does all writes that wait and returns what they allowed to be sent.

@@ -9,6 +9,7 @@ final class TestCluster {
         var node: RaftNode
         let storage: MemoryStorage
         var writes: [Message] = []
+        var applies: [Message] = []
         var applied: [Entry] = []
         var readStates: [ReadState] = []
 
@@ -25,15 +26,22 @@ final class TestCluster {
     var loses: (Message) -> Bool = { _ in false }
     /// Whose writes do not happen for now.
     var stalledDisks: Set<NodeID> = []
-    private let configure: (inout RaftConfig) -> Void
+    /// Who does not apply what is committed for now.
+    var stalledApplies: Set<NodeID> = []
+    /// How replicas are configured when they are started; it may look at the id.
+    var configure: (inout RaftConfig) -> Void
+    /// Receives the steps of all replicas, in their order.
+    private let trace: TraceHook?
 
     init(
         _ count: Int,
         learners: [NodeID] = [],
         seed: UInt64 = 1,
-        configure: @escaping (inout RaftConfig) -> Void = { _ in }
+        configure: @escaping (inout RaftConfig) -> Void = { _ in },
+        trace: TraceHook? = nil
     ) {
         self.configure = configure
+        self.trace = trace
         let ids = (1...UInt64(count)).map { NodeID($0) }
         let state = ConfState(
             voters: ids.filter { !learners.contains($0) },
@@ -57,7 +65,12 @@ final class TestCluster {
         var config = RaftConfig(id: id)
         config.applied = applied
         configure(&config)
-        return RaftNode(config: config, storage: storage, seed: seed &+ id.rawValue)
+        return RaftNode(
+            config: config,
+            storage: storage,
+            seed: seed &+ id.rawValue,
+            trace: trace
+        )
     }
 
     private func place(_ id: NodeID) -> Int { Int(id.rawValue) - 1 }
@@ -74,10 +87,10 @@ final class TestCluster {
     func readStates(_ id: NodeID) -> [ReadState] { replicas[place(id)].readStates }
 
     /// Gives a replica a log of the given terms, as if it had been written in another life.
-    func preload(_ id: NodeID, _ terms: [Term], term: Term) {
+    func preload(_ id: NodeID, _ terms: [Term], term: Term, vote: NodeID = .none) {
         let storage = storage(id)
-        storage.append(terms.enumerated().map { Entry(term: $1, index: 1 + UInt64($0)) })
-        storage.hardState = HardState(term: term)
+        storage.append(entries(terms))
+        storage.hardState = HardState(term: term, vote: vote)
         restart(id)
     }
 
@@ -86,6 +99,7 @@ final class TestCluster {
         let storage = storage(id)
         replicas[place(id)].node = start(id, storage, seed: seed, applied: 0)
         replicas[place(id)].writes = []
+        replicas[place(id)].applies = []
         replicas[place(id)].applied = []
         network.removeAll { $0.from == id || $0.to == id }
     }
@@ -105,6 +119,7 @@ extension TestCluster {
                 let id = replicas[place].node.id
                 if collect(id) { isIdle = false }
                 if !stalledDisks.contains(id), write(id) { isIdle = false }
+                if !stalledApplies.contains(id), apply(id) { isIdle = false }
             }
             if deliver() { isIdle = false }
             if isIdle { return }
@@ -121,14 +136,19 @@ extension TestCluster {
         for message in ready.messages {
             switch message.to {
             case .localAppendThread: replicas[place].writes.append(message)
-            case .localApplyThread: apply(message, place)
+            case .localApplyThread: replicas[place].applies.append(message)
             default: network.append(message)
             }
         }
         return true
     }
 
-    private func apply(_ message: Message, _ place: Int) {
+    /// Applies the oldest entries that were handed out for it, changes of members included.
+    @discardableResult
+    func apply(_ id: NodeID) -> Bool {
+        let place = place(id)
+        guard !replicas[place].applies.isEmpty else { return false }
+        let message = replicas[place].applies.removeFirst()
         for entry in message.entries {
             replicas[place].applied.append(entry)
             guard entry.type != .normal,
@@ -137,10 +157,13 @@ extension TestCluster {
             _ = replicas[place].node.applyConfChange(change)
         }
         for response in message.responses { try? replicas[place].node.step(response) }
+        return true
     }
 
-    /// Whether a replica has no writes waiting.
-    func isDiskIdle(_ id: NodeID) -> Bool { replicas[place(id)].writes.isEmpty }
+    /// Whether a replica has nothing left to write or to apply.
+    func isIdle(_ id: NodeID) -> Bool {
+        replicas[place(id)].writes.isEmpty && replicas[place(id)].applies.isEmpty
+    }
 
     /// Carries out the oldest write of a replica and delivers what waited for it.
     @discardableResult
@@ -182,18 +205,45 @@ extension TestCluster {
         loses = { ids.contains($0.from) != ids.contains($0.to) }
     }
 
+    /// Cuts the connections between pairs of replicas.
+    func cut(_ pairs: (NodeID, NodeID)...) {
+        loses = { message in
+            pairs.contains {
+                (message.from == $0.0 && message.to == $0.1)
+                    || (message.from == $0.1 && message.to == $0.0)
+            }
+        }
+    }
+
     func heal() { loses = { _ in false } }
+
+    /// Lets a replica stand for election, with whatever outcome.
+    func campaign(_ id: NodeID) {
+        try? replicas[place(id)].node.campaign()
+        settle()
+    }
 
     /// Makes a replica the leader.
     func elect(_ id: NodeID) {
-        try? replicas[place(id)].node.campaign()
-        settle()
+        campaign(id)
         precondition(self[id].role == .leader, "\(id) was not elected")
+    }
+
+    /// Delivers a message that no replica has sent just now.
+    func step(_ message: Message) {
+        try? replicas[place(message.to)].node.step(message)
+        settle()
     }
 
     func propose(_ id: NodeID, _ text: String) throws {
         try replicas[place(id)].node.propose([Payload(Array(text.utf8))])
     }
+
+    /// The roles of all replicas, in the order of their ids.
+    var roles: [RaftRole] { replicas.map { $0.node.role } }
+
+    /// The terms of all replicas, in the order of their ids.
+    var terms: [Term] { replicas.map { $0.node.term } }
 
     /// The texts of the proposals that a replica has applied.
     func texts(_ id: NodeID) -> [String] {

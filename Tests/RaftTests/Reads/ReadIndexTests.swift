@@ -19,6 +19,23 @@ import Testing
         #expect(solo.readStates == [ReadState(index: 1, context: 42)])
     }
 
+    @Test func `alone too, a leader serves no read before its first commit in the term`() throws {
+        // What it had answered for before a restart may be beyond the commit index it stored.
+        let solo = SoloNode(of: 1, terms: [1, 1], hardState: HardState(term: 1, commit: 1))
+        solo.isDiskStalled = true
+        try solo.node.campaign()
+        solo.drain()
+        _ = solo.write()
+        solo.drain()
+        #expect(solo.node.role == .leader)
+        solo.node.readIndex(context: 7)
+        solo.drain()
+        #expect(solo.readStates.isEmpty)
+        _ = solo.write()
+        solo.drain()
+        #expect(solo.readStates == [ReadState(index: 3, context: 7)])
+    }
+
     @Test func `a later confirmation confirms all earlier reads, each with its index`() throws {
         let solo = SoloNode()
         try solo.lead()

@@ -83,14 +83,6 @@ import Testing
         #expect(solo.node.progress(of: 2)?.next == 11)
     }
 
-    @Test func `a member that was never heard from gets no snapshot`() throws {
-        let solo = try leaderAfterSnapshot()
-        solo.tick(1)
-        solo.drain()
-        #expect(solo.node.progress(of: 3)?.isRecentlyActive == false)
-        #expect(solo.node.progress(of: 3)?.state == .probe)
-    }
-
     @Test func `a follower replaces log and members by a snapshot`() throws {
         let solo = SoloNode(terms: [1, 1])
         let sent = try solo.step(

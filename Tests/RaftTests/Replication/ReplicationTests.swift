@@ -4,10 +4,6 @@ import Testing
 
 /// Raft thesis 3.5, 3.6, 10.2.1.
 @Suite struct ReplicationTests {
-    private func entries(_ terms: [Term], from first: LogIndex = 1) -> [Entry] {
-        terms.enumerated().map { Entry(term: $1, index: first + UInt64($0)) }
-    }
-
     @Test func `a proposal is applied everywhere in order`() throws {
         let cluster = TestCluster(5)
         cluster.elect(1)

@@ -1,0 +1,19 @@
+import Simulation
+import Testing
+
+/// Defects that are put in on purpose: a simulator that misses them proves nothing.
+@Suite struct SabotageTests {
+    /// Within how many seeds each defect must show; see the table in Tests/Simulation/README.md.
+    static let seedsMax: UInt64 = 40
+
+    @Test(arguments: Sabotage.allCases)
+    func `a defect is found`(sabotage: Sabotage) throws {
+        for seed in 1...Self.seedsMax {
+            let result = Simulation(seed: seed, sabotage: sabotage).run(steps: 20_000)
+            guard let violation = result.violation else { continue }
+            print("\(sabotage.rawValue): seed \(seed), event \(result.steps): \(violation)")
+            return
+        }
+        Issue.record("\(sabotage.rawValue) goes unnoticed for \(Self.seedsMax) seeds")
+    }
+}

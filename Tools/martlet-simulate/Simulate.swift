@@ -1,0 +1,107 @@
+import ArgumentParser
+import Simulation
+
+/// Runs simulated clusters from seeds.
+@main
+struct Simulate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet-simulate",
+        abstract: "Runs a simulated cluster with faults, all of it drawn from a seed.",
+        discussion: """
+            The same seed does the same every time: the last line of the output is its trace \
+            hash. Exit status 1 means that a promise was broken; the output says which one, and \
+            names the command that repeats the run.
+            """
+    )
+
+    @Argument(help: "The seed, or the first of several.")
+    var seed: UInt64
+
+    @Option(help: "How many events with faults each run has.")
+    var steps = 20_000
+
+    @Option(help: "How many seeds to run.")
+    var count: UInt64 = 1
+
+    @Option(help: "How many runs go on at the same time.")
+    var jobs: UInt64 = 1
+
+    @Option(help: "After how many minutes no further seed is begun.")
+    var minutes = 60.0
+
+    @Flag(help: "Print one line for each event.")
+    var lines = false
+
+    @Option(help: "Put a defect in: \(Sabotage.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var sabotage: Sabotage?
+
+    func run() async throws {
+        let start = ContinuousClock.now
+        let (steps, sabotage, lines) = (steps, sabotage, lines)
+        let (first, end, jobs) = (seed, seed + max(1, count), max(1, jobs))
+        let deadline = start + .seconds(60 * minutes)
+        var runs = 0
+        var events = 0
+        var brokenRuns = 0
+        await withTaskGroup(of: SimulationResult?.self) { group in
+            var next = first
+            func begin() {
+                guard next < end, ContinuousClock.now < deadline else { return }
+                let seed = next
+                next += 1
+                group.addTask {
+                    let command = Self.command(seed, steps, sabotage)
+                    CrashNote.set("the process died in: \(command)")
+                    let reader: ((String) -> Void)? = lines ? { print($0) } : nil
+                    return Simulation(seed: seed, sabotage: sabotage, reader: reader)
+                        .run(steps: steps)
+                }
+            }
+            for _ in 0..<jobs { begin() }
+            while let result = await group.next() {
+                guard let result else { continue }
+                report(result)
+                runs += 1
+                events += result.steps
+                if result.violation == nil { begin() } else { brokenRuns += 1 }
+            }
+        }
+        if count > 1 {
+            let seconds = (ContinuousClock.now - start) / .seconds(1)
+            print(
+                """
+                \(runs) simulated clusters, \(brokenRuns) of them broken, \(events) events, \
+                \(Int(Double(events) / seconds)) events/s in \(jobs) jobs
+                """
+            )
+        }
+        if brokenRuns > 0 { throw ExitCode.failure }
+    }
+
+    private func report(_ result: SimulationResult) {
+        print(
+            """
+            seed \(result.seed): \(result.steps) events, \(Int(result.seconds)) s simulated, \
+            \(result.entries) entries, \(result.acknowledged) acknowledged
+            """
+        )
+        if let violation = result.violation {
+            print("  \(result.mix)\n  BROKEN: \(violation)")
+            print("  repeat: \(Self.command(result.seed, steps, sabotage))")
+        }
+        print("trace hash \(Self.hexadecimal(result.traceHash))")
+    }
+
+    private static func command(_ seed: UInt64, _ steps: Int, _ sabotage: Sabotage?) -> String {
+        var text = "martlet-simulate \(seed) --steps \(steps)"
+        if let sabotage { text += " --sabotage \(sabotage.rawValue)" }
+        return text + " --lines"
+    }
+
+    private static func hexadecimal(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+extension Sabotage: ExpressibleByArgument {}
