@@ -9,6 +9,9 @@ public struct RaftHostMetrics: Sendable {
     let proposalsRefused: CounterMetric
     let proposalsMisdirected: CounterMetric
     let commitDuration: HistogramMetric
+    let appendsRejected: CounterMetric
+    let catchUpBytes: CounterMetric
+    let catchUpsWaiting: GaugeMetric
 
     /// Makes the metrics in a registry.
     public init(_ registry: MetricsRegistry = .process) {
@@ -19,5 +22,8 @@ public struct RaftHostMetrics: Sendable {
         proposalsRefused = registry.counter(.raftProposalsRefused, ["reason": "limit"])
         proposalsMisdirected = registry.counter(.raftProposalsRefused, ["reason": "not_leader"])
         commitDuration = registry.histogram(.raftCommitDuration)
+        appendsRejected = registry.counter(.raftAppendsRejected)
+        catchUpBytes = registry.counter(.raftCatchUpBytes)
+        catchUpsWaiting = registry.gauge(.raftCatchUpsWaiting)
     }
 }

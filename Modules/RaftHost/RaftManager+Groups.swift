@@ -3,6 +3,7 @@ public import Model
 import NIOCore
 import Raft
 public import RaftLog
+import Telemetry
 
 extension RaftManager {
     /// Starts a group that was found on this daemon's disk, rebuilding its applied state.
@@ -250,6 +251,7 @@ extension RaftManager: RaftMessageSink {
         guard message.to == replica.nodeID, !replica.isSuspect else { return }
         var message = message
         interceptor?.arriving(&message, at: replica)
+        if message.type == .appendResponse, message.reject { metrics.appendsRejected.add() }
         replica.step(message)
         replica.noticeArrivedSnapshots()
         markDirty(replica)

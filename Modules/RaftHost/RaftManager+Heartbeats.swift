@@ -30,6 +30,7 @@ extension RaftManager {
             if replica.node.hasReady { markDirty(replica) }
         }
         sendHeartbeats()
+        tickCatchUps()
         for work in tickWork { work(ticks) }
     }
 

@@ -40,6 +40,8 @@ public final class RaftManager {
     private var ticker: RepeatedTask?
     private(set) var tickWork: [(_ ticks: UInt64) -> Void] = []
     private var hasFailed = false
+    /// Reads for replicas that lag far behind.
+    var catchUps: CatchUpQueue
     /// The heartbeats to each daemon that hosts a replica of a group that was ever led here.
     var heartbeats: [PeerHeartbeats] = []
     /// The number of the next round of heartbeats.
@@ -60,6 +62,7 @@ public final class RaftManager {
         self.metrics = metrics
         self.random = random
         self.nextRound = self.random.next()
+        self.catchUps = CatchUpQueue(bytesPerTick: options.catchUpBytesPerTick)
         self.logger = logger
     }
 
@@ -206,7 +209,7 @@ extension RaftManager {
         var chain: UInt64?
         if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
-        sender?.send(replica.id, message, chain: chain)
+        sender?.send(replica.id, message, chain: chain, on: replica.lane(for: message))
     }
 
     private func answered(_ result: Result<Void, RaftLogError>) {
@@ -240,29 +243,6 @@ extension RaftManager {
             markDirty(replica)
         }
         sender?.flush()
-    }
-
-    private func fetchColdEntries(of replica: Replica) {
-        guard let (from, to, bytes) = replica.log.takeWantedRange() else { return }
-        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
-        let loop = eventLoop
-        directory.readEntries(replica.id, from: from, to: to, maxBytes: bytes) { result in
-            loop.execute {
-                let (manager, replica) = bound.value
-                guard !replica.isStopped else { return }
-                switch result {
-                case .success(let entries): replica.log.finishRead(from: from, entries)
-                case .failure(let error):
-                    replica.log.finishRead(from: from, [])
-                    LogLines.coldReadFailed(replica, error, manager.logger)
-                    // Later it is asked for again: at once would be without end.
-                    replica.retriesReads = true
-                    return
-                }
-                replica.node.entriesFetched()
-                manager.markDirty(replica)
-            }
-        }
     }
 
     private func snapshotIfDue(_ replica: Replica) {

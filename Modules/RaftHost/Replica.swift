@@ -55,6 +55,8 @@ public final class Replica {
     var isStopped = false
     var isSavingSnapshot = false
     var sentSnapshots: [SentSnapshot] = []
+    /// The replicas that this one, as leader, sends old entries to.
+    var catchingUp: [CatchUp] = []
     /// Whether a read of old entries has failed and is due again.
     var retriesReads = false {
         didSet { if retriesReads { wake() } }
@@ -348,6 +350,7 @@ extension Replica {
             leadership = now
         }
         if before.isLeader, !now.isLeader || before.term != now.term {
+            catchingUp = []
             failProposals()
             LogLines.lostLeadership(self, manager.logger)
         }

@@ -35,6 +35,9 @@ extension GroupLog: LogStorage {
         return term
     }
 
+    /// Whether an entry's payload is among those that have not left memory yet.
+    public func isInMemory(_ index: LogIndex) -> Bool { index >= tail.firstPayload }
+
     /// Entries from memory; those that are not there are wanted by ``takeWantedRange()`` then.
     public func entries(
         from: LogIndex,

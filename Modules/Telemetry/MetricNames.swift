@@ -61,6 +61,24 @@ extension MetricName {
         .seconds,
         "Time from a proposal to its commit."
     )
+    /// Appends that did not fit a follower's log.
+    public static let raftAppendsRejected = MetricName(
+        "raft_appends_rejected_total",
+        .counter,
+        "Appends of leaders here that a follower refused because of what its log held."
+    )
+    /// Bytes read for replicas that lag.
+    public static let raftCatchUpBytes = MetricName(
+        "raft_catch_up_bytes_total",
+        .counter,
+        "Bytes of old entries read from disk for replicas that lag behind."
+    )
+    /// Reads for lagging replicas that wait.
+    public static let raftCatchUpsWaiting = MetricName(
+        "raft_catch_ups_waiting",
+        .gauge,
+        "Reads for lagging replicas that wait for their share of the budget."
+    )
     /// Raft messages sent.
     public static let raftMessagesSent = MetricName(
         "raft_messages_sent_total",
@@ -89,7 +107,7 @@ extension MetricName {
     public static let raftTransportQueueBytes = MetricName(
         "raft_transport_queue_bytes",
         .gauge,
-        "Bytes waiting to be sent, by peer."
+        "Bytes waiting to be sent, by peer and lane."
     )
     /// Open peer streams.
     public static let raftStreams = MetricName(
@@ -316,7 +334,8 @@ extension MetricName {
     public static let all: [MetricName] = [
         interBrokerRequestDuration, interBrokerRequests, peerRefusals, connections,
         raftGroups, raftLeaders, raftElections, raftLeaderChanges, raftProposalsRefused,
-        raftCommitDuration, raftMessagesSent, raftMessagesReceived, raftMessagesDropped,
+        raftCommitDuration, raftAppendsRejected, raftCatchUpBytes, raftCatchUpsWaiting,
+        raftMessagesSent, raftMessagesReceived, raftMessagesDropped,
         raftTransportBytes, raftTransportQueueBytes, raftStreams,
         walBytes, walFrames, walFrameBytes, walSyncDuration, walQueueDepth, tailCacheBytes,
         coldReads, segmentBytes,

@@ -166,7 +166,8 @@ import Testing
             let version = RaftStreamRequest.currentFormatVersion
             let body =
                 #"{"cluster_id":"\#(id)","sender_role":"broker","sender_id":3,"target_id":2,"#
-                + #""request_id":"\#(id)","session":"\#(id)","format_version":\#(version)}"#
+                + #""request_id":"\#(id)","session":"\#(id)","format_version":\#(version),"#
+                + #""lane":"live"}"#
             var bytes = ByteBuffer()
             try RequestFrame(type: .raftStream, body: ByteBuffer(string: body)).write(to: &bytes)
             bytes.writeString("x")

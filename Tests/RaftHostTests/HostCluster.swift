@@ -49,10 +49,20 @@ final class HostCluster {
             self.owner = owner
         }
 
-        func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
+        func send(
+            _ group: RaftGroupID,
+            _ message: Message,
+            chain: UInt64?,
+            on lane: RaftLane
+        ) {
             let received = ReceivedMessage(group: group, message: message, chain: chain)
             cluster.queue.append((owner, message.to.owner, .message(received)))
+            if message.type == .append || lane == .catchUp {
+                cluster.appends.append((message, lane))
+            }
         }
+
+        func takesCatchUp(to peer: Int32) -> Bool { !cluster.fullCatchUps.contains(peer) }
 
         func send(_ round: HeartbeatRound, to peer: Int32) {
             cluster.queue.append((owner, peer, .heartbeats(round)))
@@ -68,6 +78,8 @@ final class HostCluster {
     let loop = EmbeddedEventLoop()
     /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
     var snapshotEntries: UInt64?
+    /// Changes how managers that are started from now on are run.
+    var configure: (inout RaftHostOptions, inout RaftLogOptions) -> Void = { _, _ in }
     let hosts: [Host]
     /// Decides which messages get lost.
     var loses: (Message) -> Bool = { _ in false }
@@ -75,6 +87,10 @@ final class HostCluster {
     var cut: Set<[Int32]> = []
     /// Decides which packets get lost, of messages, heartbeats and answers.
     var losesPacket: (_ from: Int32, _ to: Int32, Packet) -> Bool = { _, _, _ in false }
+    /// Daemons whose lane for catching up takes nothing now.
+    var fullCatchUps: Set<Int32> = []
+    /// The appends that were sent so far, and snapshots, with the lane of each.
+    var appends: [(message: Message, lane: RaftLane)] = []
     /// What was delivered so far.
     var delivered: [(from: Int32, to: Int32, packet: Packet)] = []
     fileprivate var queue: [(from: Int32, to: Int32, packet: Packet)] = []
@@ -86,18 +102,20 @@ final class HostCluster {
 
     func start(_ host: Host) throws {
         var random = TestRandom(state: UInt64(host.owner) &* 7919)
+        var options = RaftHostOptions()
+        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
+        options.snapshotTicksMax = 20
+        var logOptions = Self.options
+        configure(&options, &logOptions)
         let (directory, logs) = try LogDirectory.open(
             path: "/data",
             files: host.files,
             writer: host.writer,
             reader: host.reader,
-            options: Self.options,
+            options: logOptions,
             cluster: nil,
             random: &random
         )
-        var options = RaftHostOptions()
-        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
-        options.snapshotTicksMax = 20
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,

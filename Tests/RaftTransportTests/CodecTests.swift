@@ -17,6 +17,13 @@ private struct Generator: RandomNumberGenerator {
     }
 }
 
+/// Claims more bytes than any message may have.
+private final class HugePayload: PayloadStorage {
+    var count: Int { StreamFrame.messageBytesMax }
+
+    func withUnsafeParts(_ body: (UnsafeRawBufferPointer) -> Void) {}
+}
+
 @Suite struct CodecTests {
     private let reader = RecordReader(sender: 2, receiver: 1)
 
@@ -190,6 +197,107 @@ private struct Generator: RandomNumberGenerator {
         }
     }
 
+    @Test(arguments: [1 << 16, 12_345_678, Int.max])
+    func `a message that no frame has room for comes in pieces`(pieces: Int) throws {
+        var snapshot = Message(type: .snapshot, to: Messages.us, from: Messages.them, term: 9)
+        snapshot.snapshot = Snapshot(
+            metadata: SnapshotMetadata(
+                index: 5,
+                term: 4,
+                confState: ConfState(voters: [Messages.us, Messages.them])
+            ),
+            data: Payload((0..<20_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7919 >> 3) })
+        )
+        let sent = [
+            Messages.append([try Messages.batchPayload(bytes: 100)]),
+            snapshot,
+            Messages.append([
+                try Messages.batchPayload(bytes: 17_000_000),
+                Payload([1, 2]),
+            ]),
+            Messages.append([]),
+        ]
+        var frames = FrameReader(allocator: ByteBufferAllocator())
+        var large = PieceCollector()
+        var rest = Messages.stream(sent, chain: 77)
+        var got: [ReceivedMessage] = []
+        while rest.readableBytes > 0 {
+            let piece = rest.readSlice(length: min(pieces, rest.readableBytes))
+            frames.append(try #require(piece))
+            while let records = try frames.next() {
+                #expect(records.readableBytes <= StreamFrame.bytesTarget + 1_000)
+                var contents = FrameContents()
+                try reader.read(records, into: &contents)
+                for piece in contents.pieces {
+                    guard let whole = try large.take(piece) else { continue }
+                    try reader.readWhole(whole, into: &contents)
+                }
+                got += contents.messages
+            }
+        }
+        #expect(got.map { Messages.text($0.message) } == sent.map(Messages.text))
+        #expect(got.allSatisfy { $0.chain == 77 })
+    }
+
+    @Test func `a large message is not copied when it is written in pieces`() throws {
+        let batches = try (0..<2).map { _ in
+            try #require(BatchPayload(batch: Messages.batch(bytes: 10_000_000)))
+        }
+        var writer = FrameWriter(allocator: ByteBufferAllocator())
+        let message = Messages.append(batches.map { Payload($0) })
+        let isWritten = writer.append(1001, message, chain: nil)
+        #expect(isWritten && writer.messages == 1)
+        let expected = writer.bytes
+        let parts = writer.take()
+        #expect(parts.reduce(0) { $0 + $1.readableBytes } == expected)
+        func start(_ buffer: ByteBuffer) -> UInt {
+            buffer.withUnsafeReadableBytes { UInt(bitPattern: $0.baseAddress) }
+        }
+        for body in batches.map(\.body) {
+            let end = start(body) + UInt(body.readableBytes)
+            let shared = parts.filter { start($0) >= start(body) && start($0) < end }
+            #expect(shared.reduce(0) { $0 + $1.readableBytes } == body.readableBytes)
+        }
+    }
+
+    @Test func `pieces that do not follow each other are refused`() throws {
+        func piece(_ total: Int, _ offset: Int, _ count: Int) -> RecordPiece {
+            RecordPiece(
+                total: total,
+                offset: offset,
+                bytes: ByteBuffer(repeating: 3, count: count)
+            )
+        }
+        for bad in [
+            [piece(10, 5, 5)], [piece(10, 0, 5), piece(10, 6, 4)],
+            [piece(10, 0, 5), piece(11, 5, 5)],
+            [piece(10, 0, 5), piece(10, 5, 6)], [piece(10, 0, 0)], [piece(0, 0, 0)],
+        ] {
+            var large = PieceCollector()
+            #expect(throws: StreamError.self) {
+                for piece in bad { _ = try large.take(piece) }
+            }
+        }
+        // The first piece of the next one ends one that was given up.
+        var large = PieceCollector()
+        let first = try large.take(piece(10, 0, 5))
+        let second = try large.take(piece(4, 0, 2))
+        let third = try large.take(piece(4, 2, 2))
+        #expect(first == nil && second == nil && third?.readableBytes == 4)
+        var contents = FrameContents()
+        for bytes in [[66, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0], [66, 5, 5, 0], [66, 5, 0, 9, 1]]
+            as [[UInt8]]
+        {
+            #expect(throws: StreamError.self) { try reader.read(records(bytes), into: &contents) }
+        }
+        // What was put together must be one message, and no piece again.
+        for bytes in [[66, 5, 0, 1, 1], [64], [8, 0, 1, 1, 1, 1, 8]] as [[UInt8]] {
+            #expect(throws: StreamError.self) {
+                try reader.readWhole(records(bytes), into: &contents)
+            }
+        }
+    }
+
     @Test func `frames stay near a megabyte and within 16`() throws {
         let payload = try Messages.batchPayload(bytes: 400_000)
         let sent = (0..<10).map { Messages.append([payload], index: LogIndex(UInt64($0 * 10))) }
@@ -202,7 +310,7 @@ private struct Generator: RandomNumberGenerator {
         #expect(sizes.allSatisfy { $0 < StreamFrame.bytesTarget })
 
         var writer = FrameWriter(allocator: ByteBufferAllocator())
-        let huge = Payload([UInt8](repeating: 0, count: StreamFrame.bytesMax))
+        let huge = Payload(HugePayload())
         let isWritten = writer.append(1, Messages.append([huge]), chain: nil)
         #expect(!isWritten && writer.isEmpty)
         let whole = Payload([UInt8](repeating: 1, count: StreamFrame.bytesMax - 1000))

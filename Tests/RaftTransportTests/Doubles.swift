@@ -161,7 +161,7 @@ struct Node: Sendable {
             for commit in commits {
                 var message = Message(type: .heartbeat, to: to, from: from, term: 1)
                 message.commit = LogIndex(commit)
-                parts.transport.send(1001, message, chain: nil)
+                parts.transport.send(1001, message, chain: nil, on: .live)
             }
             parts.transport.flush()
         }

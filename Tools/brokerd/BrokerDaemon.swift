@@ -144,9 +144,12 @@ final class BrokerDaemon: Sendable {
         if let damage = directory.damage {
             logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
         }
+        var hostOptions = RaftHostOptions()
+        hostOptions.catchUpBytesPerSecond = settings.catchUpBytesPerSecond
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
+            options: hostOptions,
             random: random,
             logger: logger
         )
@@ -215,7 +218,9 @@ final class BrokerDaemon: Sendable {
         _ state: BrokerStateFile,
         _ loop: any EventLoop
     ) -> StreamTransport {
-        StreamTransport(
+        var options = TransportOptions()
+        options.catchUpBytesMax = settings.catchUpQueueBytes
+        return StreamTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
                 role: .broker,
@@ -223,6 +228,7 @@ final class BrokerDaemon: Sendable {
                 clusterID: { state.clusterID },
                 session: session
             ),
+            options: options,
             logger: logger,
             addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) }
         )

@@ -7,7 +7,7 @@ import NIOPosix
 import Raft
 import RaftHost
 
-/// The stream to one peer: opened when something is to be sent, and again when it is lost.
+/// A stream to one peer: opened when something is to be sent, and again when it is lost.
 ///
 /// - Thread: the transport's event loop.
 /// - Invariant: `queuedBytes` exceeds its limit by one message at most.
@@ -22,7 +22,7 @@ final class PeerStream {
         case shutDown
     }
 
-    let owner: Int32
+    let key: StreamKey
     var isUnflushed = false
     private unowned let transport: StreamTransport
     private let metrics: PeerMetrics
@@ -38,19 +38,25 @@ final class PeerStream {
     /// Whether the failure of this time is in the log already.
     private var isFailureLogged = false
 
-    init(owner: Int32, transport: StreamTransport, metrics: PeerMetrics) {
-        self.owner = owner
+    init(_ key: StreamKey, transport: StreamTransport, metrics: PeerMetrics) {
+        self.key = key
         self.transport = transport
         self.metrics = metrics
         self.pause = transport.options.backoffMin
     }
 
-    var queuedBytes: Int { writer.bytes + channelBytes }
+    private var queuedBytes: Int { writer.bytes + channelBytes }
+
+    /// How many bytes wait now.
+    func countQueuedBytes() -> Int {
+        if case .open(let channel) = state { countChannelBytes(channel) }
+        return queuedBytes
+    }
 
     func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
         if let loss = admit() { return drop(group, message, loss) }
         guard writer.append(group, message, chain: chain) else {
-            LogLines.tooLarge(transport.name(of: owner), group, transport.logger)
+            LogLines.tooLarge(transport.name(of: key), group, transport.logger)
             return drop(group, message, .tooLarge)
         }
         if message.type == .snapshot {
@@ -96,7 +102,7 @@ final class PeerStream {
         for part in writer.take() { channel.write(part, promise: nil) }
         channel.flush()
         countChannelBytes(channel)
-        metrics.queueBytes.record(channelBytes)
+        metrics.showQueue(channelBytes, on: key.lane)
     }
 
     func shutdown() {
@@ -133,7 +139,7 @@ final class PeerStream {
 
 extension PeerStream {
     private func open() {
-        guard let address = transport.address(of: owner) else { return startPause() }
+        guard let address = transport.address(of: key.peer) else { return startPause() }
         let identity = transport.identity
         let caller = InterBrokerCaller(
             role: identity.role,
@@ -142,7 +148,8 @@ extension PeerStream {
         )
         let hello = RaftStreamRequest(
             session: identity.session,
-            formatVersion: RaftStreamRequest.currentFormatVersion
+            formatVersion: RaftStreamRequest.currentFormatVersion,
+            lane: key.lane.name
         )
         let eventLoop = transport.eventLoop
         var options = CallOptions(logger: transport.logger)
@@ -150,7 +157,7 @@ extension PeerStream {
         options.deadline = transport.options.openTimeout
         options.group = eventLoop
         options.metrics = transport.options.metrics
-        let target = InterBrokerTarget(id: owner, address: address)
+        let target = InterBrokerTarget(id: key.peer, address: address)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let call = options
         state = .opening(
@@ -189,7 +196,7 @@ extension PeerStream {
         state = .open(channel)
         openedAt = .now()
         isFailureLogged = false
-        LogLines.opened(transport.name(of: owner), address, transport.logger)
+        LogLines.opened(transport.name(of: key), address, transport.logger)
         flush()
     }
 
@@ -197,14 +204,14 @@ extension PeerStream {
         guard case .opening = state else { return }
         if !isFailureLogged {
             isFailureLogged = true
-            LogLines.openFailed(transport.name(of: owner), error, transport.logger)
+            LogLines.openFailed(transport.name(of: key), error, transport.logger)
         }
         lost()
     }
 
     private func channelEnded(_ ended: any Channel) {
         guard case .open(let channel) = state, channel === ended else { return }
-        LogLines.lost(transport.name(of: owner), transport.logger)
+        LogLines.lost(transport.name(of: key), transport.logger)
         // A stream that worked for a while was no failure: the peer may be back at once.
         if NIODeadline.now() - openedAt > transport.options.backoffMax {
             pause = transport.options.backoffMin

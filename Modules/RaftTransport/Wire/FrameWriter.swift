@@ -39,16 +39,74 @@ struct FrameWriter {
 
     var isEmpty: Bool { bytes == 0 }
 
-    /// Adds a message; false if it is too large for any frame, and nothing was added.
+    /// Adds a message; false if it is too large even for pieces, and nothing was added.
     mutating func append(_ group: RaftGroupID, _ message: Message, chain: UInt64?) -> Bool {
-        guard makeRoom(for: Self.sizeBound(of: message)) else { return false }
+        let size = Self.sizeBound(of: message)
+        guard size <= StreamFrame.messageBytesMax else { return false }
+        if makeRoom(for: size) {
+            frameBytes += write(group, message, chain)
+        } else {
+            appendInPieces(group, message, chain)
+        }
+        messages += 1
+        return true
+    }
+
+    /// Writes a message's record; returns how many bytes that took.
+    private mutating func write(
+        _ group: RaftGroupID,
+        _ message: Message,
+        _ chain: UInt64?
+    ) -> Int {
         let before = bytes
         writeFixed(group, message, chain)
         if !message.entries.isEmpty { writeEntries(message) }
         if let snapshot = message.snapshot { writeSnapshot(snapshot) }
-        messages += 1
-        frameBytes += bytes - before
-        return true
+        return bytes - before
+    }
+
+    /// Adds a message that no frame has room for, in frames that hold one piece of it each.
+    private mutating func appendInPieces(
+        _ group: RaftGroupID,
+        _ message: Message,
+        _ chain: UInt64?
+    ) {
+        var whole = FrameWriter(allocator: allocator)
+        whole.current = allocator.buffer(capacity: 512)
+        let total = whole.write(group, message, chain)
+        whole.pushCurrent()
+        var rest = CircularBuffer(whole.parts)
+        var offset = 0
+        while offset < total {
+            let size = min(StreamFrame.pieceBytes, total - offset)
+            let isOpened = appendRecord(of: 1 + 3 * RecordPen.varintBytesMax) { pen in
+                pen.byte(RecordType.piece)
+                pen.varint(UInt64(total))
+                pen.varint(UInt64(offset))
+                pen.varint(UInt64(size))
+            }
+            precondition(isOpened, "no frame has room for the head of a piece")
+            pushCurrent()
+            take(size, from: &rest)
+            frameBytes += size
+            bytes += size
+            offset += size
+            closeFrame()
+        }
+        // They are one message, whatever they were counted as.
+        messages -= (total + StreamFrame.pieceBytes - 1) / StreamFrame.pieceBytes
+    }
+
+    /// Moves bytes from the front of `rest` to the open frame, without copying them.
+    private mutating func take(_ count: Int, from rest: inout CircularBuffer<ByteBuffer>) {
+        var missing = count
+        while missing > 0, var part = rest.popFirst() {
+            let size = min(missing, part.readableBytes)
+            if let slice = part.readSlice(length: size) { parts.append(slice) }
+            missing -= size
+            if part.readableBytes > 0 { rest.prepend(part) }
+        }
+        precondition(missing == 0, "a message ends \(missing) bytes too early")
     }
 
     /// Adds a round of heartbeats; false if it is too large for any frame, and nothing was added.

@@ -9,6 +9,7 @@ struct FrameContents {
     var messages: [ReceivedMessage] = []
     var heartbeats: [HeartbeatRound] = []
     var answers: [HeartbeatAnswers] = []
+    var pieces: [RecordPiece] = []
     /// How many messages were dropped as unacceptable.
     var dropped = 0
 
@@ -19,6 +20,7 @@ struct FrameContents {
         messages.removeAll(keepingCapacity: true)
         heartbeats.removeAll(keepingCapacity: true)
         answers.removeAll(keepingCapacity: true)
+        pieces.removeAll()
         dropped = 0
     }
 }
@@ -59,16 +61,25 @@ struct RecordReader {
         case RecordType.heartbeats:
             contents.heartbeats.append(try heartbeats(&cursor))
         case RecordType.heartbeatAnswers: contents.answers.append(try heartbeatAnswers(&cursor))
-        default:
-            guard let type = MessageType(rawValue: rawType) else {
-                throw .recordInvalid("type \(rawType)")
-            }
-            let received = try message(type, &cursor, records)
-            if received.message.isAcceptableFromPeer {
-                contents.messages.append(received)
-            } else {
-                contents.dropped += 1
-            }
+        case RecordType.piece: contents.pieces.append(try piece(&cursor, records))
+        default: try readMessage(rawType, &cursor, records, into: &contents)
+        }
+    }
+
+    private func readMessage(
+        _ rawType: UInt8,
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
+        guard let type = MessageType(rawValue: rawType) else {
+            throw .recordInvalid("type \(rawType)")
+        }
+        let received = try message(type, &cursor, records)
+        if received.message.isAcceptableFromPeer {
+            contents.messages.append(received)
+        } else {
+            contents.dropped += 1
         }
     }
 
@@ -197,6 +208,76 @@ struct RecordReader {
 
     private func slicePayload(_ bytes: ByteBuffer) -> Payload {
         bytes.readableBytes == 0 ? .empty : Payload(SlicePayload(bytes))
+    }
+}
+
+// MARK: Pieces
+
+/// A piece of the record of a message that is larger than a frame.
+struct RecordPiece {
+    /// The size of the whole record.
+    let total: Int
+    /// Where in it the piece begins.
+    let offset: Int
+    let bytes: ByteBuffer
+}
+
+/// Puts the pieces of a large message together, one message at a time.
+///
+/// - Invariant: memory is taken for what has arrived, at most twice of it, and never for what was
+///   only announced.
+struct PieceCollector {
+    private var collected = ByteBuffer()
+    private var total = 0
+
+    /// Takes a piece; the whole record, when it is complete.
+    ///
+    /// The first piece of another record ends one that is not complete: its sender has given it
+    /// up.
+    mutating func take(_ piece: RecordPiece) throws(StreamError) -> ByteBuffer? {
+        if piece.offset == 0 {
+            collected = ByteBuffer()
+            total = piece.total
+        }
+        guard piece.total == total, piece.offset == collected.readableBytes,
+            piece.bytes.readableBytes > 0,
+            collected.readableBytes + piece.bytes.readableBytes <= total
+        else { throw .recordInvalid("a piece that does not follow the one before") }
+        collected.writeImmutableBuffer(piece.bytes)
+        guard collected.readableBytes == total else { return nil }
+        defer { self = PieceCollector() }
+        return collected
+    }
+}
+
+extension RecordReader {
+    private func piece(
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer
+    ) throws(StreamError) -> RecordPiece {
+        let (total, offset) = (try cursor.varint(), try cursor.varint())
+        guard total <= UInt64(StreamFrame.messageBytesMax), offset < total else {
+            throw .recordInvalid("a piece at \(offset) of \(total)")
+        }
+        let bytes = try bytes(&cursor, records)
+        return RecordPiece(total: Int(total), offset: Int(offset), bytes: bytes)
+    }
+
+    /// Adds the one message of a record that came in pieces.
+    func readWhole(
+        _ record: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
+        let failure: StreamError? = record.withUnsafeReadableBytes { bytes in
+            var cursor = RecordCursor(bytes)
+            do throws(StreamError) {
+                try readMessage(try cursor.byte(), &cursor, record, into: &contents)
+                return cursor.remaining == 0 ? nil : .recordInvalid("bytes behind a large message")
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
     }
 }
 
