@@ -171,6 +171,9 @@ let tools: [Target] = [
         ]
     ),
     tool("kafka-codegen"),
+    // Counts calls for heap memory, in whatever links it.
+    .target(name: "AllocationCounter", path: "Tools/AllocationCounter"),
+    tool("raft-benchmark", ["Model", "Raft", "AllocationCounter"]),
     // What the verbs share: options, exit codes, words.
     .target(
         name: "ToolSupport",
@@ -208,7 +211,11 @@ let tools: [Target] = [
 
 let testTargets: [Target] = [
     tests("Model"),
-    tests("Raft", ["Model"], exclude: ["PORTED.md", "scripts"]),
+    tests(
+        "Raft",
+        ["Model", "AllocationCounter", "raft-benchmark"],
+        exclude: ["PORTED.md", "scripts"]
+    ),
     tests("RecordBatch", ["Model"]),
     tests("Metadata", ["Model"]),
     tests(

@@ -4,6 +4,7 @@ public import Logging
 import Metadata
 public import Model
 public import NIOCore
+import Raft
 public import RaftHost
 public import RaftLog
 import Telemetry
@@ -35,6 +36,7 @@ public final class Broker {
     var recentStarts: [RaftGroupID: RequestID] = [:]
     private(set) var groups: (any GroupCoordinator)?
     private(set) var controllers: (any ControllerAccess)?
+    private(set) lazy var reassigner = Reassigner(self)
     private(set) lazy var producerIDs = ProducerIDs { [unowned self] completion in
         self.reserveProducerIDs(completion)
     }
@@ -43,12 +45,13 @@ public final class Broker {
     private var connectionLimits: ConnectionLimits
     private var flushQueue: [KafkaConnection] = []
     private var isStopped = false
-    /// Partitions led here with a replica that does not answer; counted once a second.
+    /// What `countUnderReplicated` has found; it is called once a second.
     private var underReplicatedCount = 0
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
     private var leadersToReport: [RaftGroupID: LeaderReport] = [:]
+    private var membersToReport: [RaftGroupID: MembersReport] = [:]
     private var leaderSignal: AsyncStream<Void>.Continuation?
     private var pullSignal: AsyncStream<Void>.Continuation?
 
@@ -106,7 +109,8 @@ public final class Broker {
         for produce in produceTimeouts.expired(at: now) { produce.expire() }
         metadata.expireWaits(at: now)
         groups?.tick()
-        if ticks % 10 == 0 { countUnderReplicated() }
+        reassigner.tick()
+        if ticks % 10 == 0 { metrics.underReplicated.set(countUnderReplicated()) }
         guard ticks % 100 == 0 else { return }
         let limit = now - options.limits.idleMax
         for connection in connections.values
@@ -115,6 +119,7 @@ public final class Broker {
         }
         metrics.connections.set(connections.count)
         metrics.partitions.set(table.count)
+        metrics.reassigning.set(reassigner.count)
     }
 }
 
@@ -185,7 +190,9 @@ extension Broker {
             try manager.recover(log, stateMachine: partition)
             host(partition)
             // Nobody else can lead: there is no election timeout to wait for.
-            if log.identity.members.count == 1 { manager.campaign(log.identity.group) }
+            if log.initialState.1.voters == [log.identity.node] {
+                manager.campaign(log.identity.group)
+            }
             progress(place + 1)
         }
         let (seconds, attoseconds) = start.duration(to: .now).components
@@ -223,6 +230,8 @@ extension Broker {
     func unhost(_ group: RaftGroupID) {
         table.remove(group)?.detach()
         leadersToReport[group] = nil
+        membersToReport[group] = nil
+        reassigner.look(at: group)
         metrics.partitions.set(table.count)
     }
 
@@ -233,12 +242,27 @@ extension Broker {
 
     /// The replicas that are hosted here.
     func hostedReplicas() -> [HostedReplica] {
-        table.all.map { HostedReplica(group: $0.identity.group, node: $0.identity.node) }
+        table.all.map {
+            HostedReplica(
+                group: $0.identity.group,
+                node: $0.identity.node,
+                isSuspect: $0.replica?.isSuspect ?? false
+            )
+        }
     }
 
-    private func countUnderReplicated() {
-        underReplicatedCount = manager.underReplicatedCount
-        metrics.underReplicated.set(underReplicatedCount)
+    /// Counts the partitions led here with a replica that is behind or away.
+    ///
+    /// While replicas move, as many as before the move are enough.
+    func countUnderReplicated() -> Int {
+        underReplicatedCount = table.all.count { partition in
+            guard partition.leadership.isLeader else { return false }
+            let info = metadata.partition(of: partition.identity.group)
+            let wanted = info.map { $0.reassignment?.original.count ?? $0.replicas.count }
+            let voters = partition.replica?.configuration.voters.count ?? 0
+            return partition.inSyncNodes.count < wanted ?? voters
+        }
+        return underReplicatedCount
     }
 
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
@@ -254,8 +278,13 @@ extension Broker {
 extension Broker: PartitionObserver {
     func partitionMoved(_ partition: Partition) { purgatory.partitionMoved(partition) }
 
+    func membersChanged(of partition: Partition) {
+        reassigner.look(at: partition.identity.group)
+    }
+
     func leadershipChanged(of partition: Partition) {
         metadata.replicaChanged()
+        reassigner.look(at: partition.identity.group)
         guard partition.isConfirmedLeader else { return }
         let group = partition.identity.group
         leadersToReport[group] = report(of: partition)
@@ -270,22 +299,30 @@ extension Broker: PartitionObserver {
         )
     }
 
-    /// Signals that leaders wait to be reported; for the controller link alone.
+    /// Lets the controllers know of the members that a group has committed.
+    func report(_ members: MembersReport) {
+        membersToReport[members.group] = members
+        leaderSignal?.yield()
+    }
+
+    /// Signals that leaders or members wait to be reported; for the controller link alone.
     func leaderSignals() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: Void.self,
             bufferingPolicy: .bufferingNewest(1)
         )
         leaderSignal = continuation
-        if !leadersToReport.isEmpty { continuation.yield() }
+        if !leadersToReport.isEmpty || !membersToReport.isEmpty { continuation.yield() }
         return stream
     }
 
-    /// The leaders that wait to be reported; the caller reports them.
-    func takeLeaderReports() -> [LeaderReport] {
-        let reports = leadersToReport.values.sorted { $0.group < $1.group }
+    /// The leaders and members that wait to be reported; the caller reports them.
+    func takeReports() -> (leaders: [LeaderReport], members: [MembersReport]) {
+        let leaders = leadersToReport.values.sorted { $0.group < $1.group }
+        let members = membersToReport.values.sorted { $0.group < $1.group }
         leadersToReport.removeAll()
-        return reports
+        membersToReport.removeAll()
+        return (leaders, members)
     }
 
     /// Reports every partition that is led here: the controller leader may have forgotten.
@@ -323,6 +360,7 @@ extension Broker {
         for partition in table.all {
             partition.messageBytesMax = messageBytesMax(of: partition.topic)
         }
+        reassigner.lookAtAll()
     }
 }
 

@@ -11,6 +11,7 @@ public struct BrokerMetrics: Sendable {
     let fetchesWaiting: GaugeMetric
     let partitions: GaugeMetric
     let underReplicated: GaugeMetric
+    let reassigning: GaugeMetric
     let metadataVersion: GaugeMetric
     let connections: GaugeMetric
     private let registry: MetricsRegistry
@@ -29,6 +30,7 @@ public struct BrokerMetrics: Sendable {
         fetchesWaiting = registry.gauge(.fetchesWaiting)
         partitions = registry.gauge(.partitions)
         underReplicated = registry.gauge(.partitionsUnderReplicated)
+        reassigning = registry.gauge(.partitionsReassigning)
         metadataVersion = registry.gauge(.metadataVersion)
         connections = registry.gauge(.connections, ["listener": "client"])
         var requests: [CounterMetric?] = []

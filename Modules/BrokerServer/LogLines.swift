@@ -1,6 +1,7 @@
 import InterBrokerProtocol
 import Logging
 import Model
+import Raft
 import RaftLog
 import Systemd
 
@@ -101,6 +102,58 @@ enum LogLines {
         ]
         if let event { fields["message-id"] = "\(event)" }
         return fields
+    }
+
+    // MARK: Reassignments
+
+    static func reassignment(
+        _ step: ReassignmentStep,
+        of partition: Partition,
+        _ logger: Logger
+    ) {
+        let fields = fields(
+            partition.identity.group,
+            partition.topic,
+            partition.identity.partition
+        )
+        let name = "\(partition.topic)-\(partition.id)"
+        switch step {
+        case .wait(let delay):
+            logger.info("Reassignment of \(name) waits: \(words(delay))", metadata: fields)
+        case .accept:
+            logger.debug("Reassignment of \(name): accepting the target", metadata: fields)
+        case .change(let changes):
+            logger.info("Reassignment of \(name): \(words(changes))", metadata: fields)
+        case .transfer(let node):
+            logger.info(
+                "Reassignment of \(name): leadership goes to broker \(node.broker)",
+                metadata: fields
+            )
+        case .finished:
+            logger.info("Reassignment of \(name): the members are complete", metadata: fields)
+        }
+    }
+
+    private static func words(_ changes: [ConfChangeSingle]) -> String {
+        changes.map { change in
+            let broker = "broker \(change.node.broker)"
+            return switch change.type {
+            case .addNode: "\(broker) gets a vote"
+            case .addLearnerNode: "\(broker) is filled"
+            case .removeNode: "\(broker) leaves"
+            case .updateNode: "\(broker) stays"
+            }
+        }.joined(separator: ", ")
+    }
+
+    private static func words(_ delay: ReassignmentDelay) -> String {
+        switch delay {
+        case .metadataOutdated: "this broker's metadata are older than the group's target"
+        case .leavingJoint: "the joint configuration is being left"
+        case .notStarted(let node): "broker \(node.broker) has not started its replica"
+        case .catchingUp(let node): "broker \(node.broker) is being filled"
+        case .noMajority: "too many of the replicas that would be left do not answer"
+        }
     }
 
     // MARK: Recovery

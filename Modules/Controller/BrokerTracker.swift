@@ -9,6 +9,8 @@ struct BrokerTracker {
         /// The groups of the last list, and of the list before it.
         var hosted: [ReplicaReference]?
         var hostedBefore: [ReplicaReference]?
+        /// Those of the last list whose data are damaged.
+        var suspects: [ReplicaReference] = []
         var expected: (version: MetadataVersion, digest: String)?
     }
 
@@ -64,11 +66,16 @@ struct BrokerTracker {
         return entry.expected?.digest != digest
     }
 
-    /// Takes a broker's list of everything that it hosts.
-    mutating func report(_ hosted: [ReplicaReference], of broker: BrokerID) {
+    /// Takes a broker's list of everything that it hosts, and what of it is damaged.
+    mutating func report(
+        _ hosted: [ReplicaReference],
+        suspects: [ReplicaReference] = [],
+        of broker: BrokerID
+    ) {
         var entry = entry(broker)
         entry.hostedBefore = entry.hosted
         entry.hosted = hosted.sorted()
+        entry.suspects = suspects.sorted()
         entries[broker] = entry
     }
 
@@ -81,7 +88,11 @@ struct BrokerTracker {
     /// What a broker has said to host.
     func report(of broker: BrokerID) -> HostedReport? {
         guard let entry = entries[broker], let hosted = entry.hosted else { return nil }
-        return HostedReport(hosted: hosted, before: entry.hostedBefore)
+        return HostedReport(
+            hosted: hosted,
+            before: entry.hostedBefore,
+            suspects: entry.suspects
+        )
     }
 }
 
@@ -90,17 +101,19 @@ struct HostedReport: Equatable {
     var hosted: [ReplicaReference]
     /// Nil if there is one list only.
     var before: [ReplicaReference]?
+    /// Those of the last list whose data are damaged; sorted.
+    var suspects: [ReplicaReference] = []
 }
 
 extension ClusterMetadata {
-    /// The replicas on a broker whose start is recorded, in order of groups.
+    /// The replicas in a broker's directory whose start is recorded, in order.
     func startedReplicas(on broker: BrokerID) -> [ReplicaReference] {
-        partitions(on: broker).compactMap { partition in
-            guard let replica = partition.info.replica(on: broker), replica.isStarted else {
-                return nil
-            }
-            return ReplicaReference(group: partition.info.group, node: replica.node)
-        }
+        let directory = self.broker(broker)?.directoryID
+        return partitions(on: broker).flatMap { partition in
+            partition.info.replicas(on: broker)
+                .filter { $0.isStarted && $0.directoryID == directory }
+                .map { ReplicaReference(group: partition.info.group, node: $0.node) }
+        }.sorted()
     }
 }
 

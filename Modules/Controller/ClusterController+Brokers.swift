@@ -77,8 +77,11 @@ extension ClusterController {
         if !broker.isOnline { markOnline(broker) }
         var wantsGroups = false
         if let groups = request.groups {
-            let hosted = groups.map { ReplicaReference(group: $0.group, node: $0.node) }
-            reign?.tracker.report(hosted, of: id)
+            reign?.tracker.report(
+                groups.map(ReplicaReference.init),
+                suspects: groups.filter(\.isSuspect).map(ReplicaReference.init),
+                of: id
+            )
             reign?.needsPlan = true
             reconcile()
         } else {
@@ -121,6 +124,7 @@ extension ClusterController {
             let leader = PartitionLeader(group: report.group, term: report.term, node: report.node)
             if reign?.leaders.take(leader) == true { reign?.pushes.leaderChanged(report.group) }
         }
+        for report in request.members { take(report) }
         reign?.tracker.heard(id, at: clock.now)
         push()
         checkWaiters()
@@ -158,4 +162,8 @@ extension ClusterController {
             LeaderReport(group: $0.group, term: $0.term, node: $0.node)
         }
     }
+}
+
+extension ReplicaReference {
+    init(_ hosted: HostedReplica) { self.init(group: hosted.group, node: hosted.node) }
 }

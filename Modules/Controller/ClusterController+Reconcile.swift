@@ -13,6 +13,7 @@ extension ClusterController {
         let plan = ReconcilePlan(store.metadata) { reign.tracker.report(of: $0) }
         logMissing(plan.missing)
         record(plan.running.filter { reign.book.mayBegin($0, at: now) })
+        replace(plan.lost.filter { reign.book.mayBegin($0, at: now) })
         let starts = plan.starts.filter { reign.book.mayBegin($0.replica, at: now) }
         let purges = plan.purges.filter { reign.book.mayBegin($0.replica, at: now) }
         let unknown = plan.unknown.filter { reign.book.mayBegin($0.replica, at: now) }
@@ -161,7 +162,7 @@ extension ClusterController {
     }
 
     /// Notes what became of orders; what failed is planned again when its time has come.
-    private func finish(
+    func finish(
         _ done: [ReplicaReference],
         failed: [ReplicaReference],
         _ epoch: ControllerEpoch

@@ -93,7 +93,7 @@ extension ClusterController {
     private func drawTopicID() -> TopicID { TopicID(using: &random) }
 
     /// Commits a command about a topic; what the command was refused for is thrown.
-    private func commitForTopic(_ command: MetadataCommand) async throws(TopicFailure) {
+    func commitForTopic(_ command: MetadataCommand) async throws(TopicFailure) {
         let effects: [Effect]
         do {
             effects = try await proposer.propose(command)

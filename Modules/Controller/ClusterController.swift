@@ -50,6 +50,8 @@ public actor ClusterController {
         var missing: Set<ReplicaReference> = []
         /// Runs of brokers whose change between online and offline is being committed.
         var changing: Set<BrokerID> = []
+        /// Groups whose members are being recorded.
+        var settling: Set<RaftGroupID> = []
         /// Brokers that have said that they stop: nobody is told that they are silent.
         var leaving: Set<BrokerID> = []
         var needsPlan = true
@@ -182,6 +184,7 @@ public actor ClusterController {
             reign?.leaving.remove(id)
             reign?.tracker.restarted(id, at: clock.now)
             reign?.pushes.restarted(id)
+            reign?.needsPlan = true
             if let broker = metadata.broker(id) {
                 LogLines.brokerRegistered(broker, logger)
                 checkDirectory(of: broker, metadata)
@@ -208,13 +211,35 @@ public actor ClusterController {
             reign?.needsPlan = true
         case .tombstoneRemoved(let group): LogLines.deletionConfirmed(group, logger)
         case .partitionsCreated: reign?.needsPlan = true
-        default: break
+        default: takeReassignment(effect, metadata)
         }
+    }
+
+    private func takeReassignment(_ effect: Effect, _ metadata: ClusterMetadata) {
+        switch effect {
+        case .reassignmentChanged(let group):
+            if let partition = metadata.partition(group) {
+                LogLines.reassignmentChanged(partition, logger)
+            }
+        case .reassignmentFinished(let group):
+            if let partition = metadata.partition(group) {
+                LogLines.reassignmentFinished(partition, logger)
+            }
+        case .replicaReplaced(let lost, let node):
+            if let partition = metadata.partition(lost.group) {
+                LogLines.replicaReplaced(lost.node, by: node, of: partition, logger)
+            }
+        case .replicasRemoved, .replicasPurged: break
+        default: return
+        }
+        reign?.needsPlan = true
     }
 
     private func checkDirectory(of broker: BrokerInfo, _ metadata: ClusterMetadata) {
         let lost = metadata.partitions(on: broker.id).count { partition in
-            partition.info.replica(on: broker.id)?.directoryID != broker.directoryID
+            partition.info.desired.contains {
+                $0.broker == broker.id && $0.directoryID != broker.directoryID
+            }
         }
         if lost > 0 { LogLines.directoryReplaced(broker.id, replicas: lost, logger) }
     }

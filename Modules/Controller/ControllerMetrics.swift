@@ -7,6 +7,7 @@ public struct ControllerMetrics: Sendable {
     let brokersOnline: GaugeMetric
     let brokersOffline: GaugeMetric
     let topics: GaugeMetric
+    let reassignments: GaugeMetric
     let reconcilerPending: GaugeMetric
     let pushes: CounterMetric
     let pushesFailed: CounterMetric
@@ -17,6 +18,7 @@ public struct ControllerMetrics: Sendable {
         brokersOnline = registry.gauge(.brokers, ["state": "online"])
         brokersOffline = registry.gauge(.brokers, ["state": "offline"])
         topics = registry.gauge(.topics)
+        reassignments = registry.gauge(.partitionsReassigning)
         reconcilerPending = registry.gauge(.reconcilerPending)
         pushes = registry.counter(.metadataPushes, ["result": "ok"])
         pushesFailed = registry.counter(.metadataPushes, ["result": "error"])
@@ -28,5 +30,6 @@ public struct ControllerMetrics: Sendable {
         brokersOnline.set(online)
         brokersOffline.set(metadata.brokers.count - online)
         topics.set(metadata.topics.count)
+        reassignments.set(metadata.reassignmentCount)
     }
 }

@@ -73,7 +73,7 @@ enum LogLines {
         logger.error(
             """
             Broker \(broker) came back with another data directory: \(replicas) replicas are lost \
-            there until they are placed again
+            there and will be filled again from the others
             """,
             metadata: ["MARTLET_PEER": "broker \(broker)"]
         )
@@ -133,9 +133,61 @@ enum LogLines {
 
     static func deletionConfirmed(_ group: RaftGroupID, _ logger: Logger) {
         logger.debug(
-            "Every replica of deleted Raft group \(group) has confirmed",
+            "Everything that Raft group \(group) has left behind is deleted",
             metadata: self.group(group)
         )
+    }
+
+    // MARK: Reassignments
+
+    static func reassignmentChanged(_ partition: HostedPartition, _ logger: Logger) {
+        let info = partition.info
+        logger.info(
+            """
+            Partition \(partition.topicPartition) is to be on brokers \(list(info.desired)) \
+            (adding \(list(info.adding)), removing \(list(info.removing)))
+            """,
+            metadata: fields(partition, .reassignmentStarted)
+        )
+    }
+
+    static func reassignmentFinished(_ partition: HostedPartition, _ logger: Logger) {
+        logger.info(
+            """
+            Partition \(partition.topicPartition) is on brokers \(list(partition.info.desired)) \
+            as it was to be
+            """,
+            metadata: fields(partition, .reassignmentFinished)
+        )
+    }
+
+    static func replicaReplaced(
+        _ lost: NodeID,
+        by node: NodeID,
+        of partition: HostedPartition,
+        _ logger: Logger
+    ) {
+        logger.warning(
+            """
+            The replica of partition \(partition.topicPartition) on broker \(lost.broker) is lost \
+            or damaged (incarnation \(lost.incarnation)); incarnation \(node.incarnation) takes \
+            its place
+            """,
+            metadata: fields(partition, .replicaReplaced)
+        )
+    }
+
+    private static func list(_ replicas: [ReplicaInfo]) -> String {
+        guard !replicas.isEmpty else { return "none" }
+        return replicas.map { "\($0.broker)" }.joined(separator: ",")
+    }
+
+    private static func fields(
+        _ partition: HostedPartition,
+        _ event: MessageID
+    ) -> Logger.Metadata {
+        group(partition.info.group, id(event)).with("MARTLET_TOPIC", "\(partition.topic)")
+            .with("MARTLET_PARTITION", "\(partition.info.partition)")
     }
 
     // MARK: Controllers

@@ -56,5 +56,10 @@ public func requestConfigs(
             .metadataWrite,
             AllocateProducerIDsHandler(controller: controller)
         ),
+        RequestConfig(
+            .reassignPartitions,
+            .metadataWrite,
+            ReassignPartitionsHandler(controller: controller)
+        ),
     ]
 }

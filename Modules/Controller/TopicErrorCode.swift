@@ -12,6 +12,7 @@ enum TopicErrorCode: Int16 {
     case invalidConfig = 40
     case notController = 41
     case invalidRequest = 42
+    case noReassignmentInProgress = 85
     case unknownTopicID = 100
 }
 

@@ -108,6 +108,8 @@ enum TopicValidation {
             case .invalidTopicName: .invalidTopic
             case .unknownBroker, .invalidAssignment: .invalidReplicaAssignment
             case .partitionCountDiffers: .invalidPartitions
+            case .unknownGroup: .unknownTopicOrPartition
+            case .notReassigned: .noReassignmentInProgress
             default: .unknownServerError
             }
         return TopicFailure(code, refusal.description)

@@ -84,7 +84,7 @@ extension ClusterClient {
     }
 
     /// Asks the controller; tries again where all that is wrong is who the controller is.
-    private func atController<Request: KafkaMessage, Response: KafkaMessage>(
+    func atController<Request: KafkaMessage, Response: KafkaMessage>(
         _ api: ApiKey,
         _ request: Request,
         codes: @escaping @Sendable (Response) -> [Int16]

@@ -99,6 +99,39 @@ public struct TopicOutcome: Equatable, Sendable {
     public var error: KafkaClientError?
 }
 
+/// What became of a move of a partition's copies that was ordered.
+public struct ReassignmentOutcome: Equatable, Sendable {
+    /// The partition.
+    public var partition: PartitionName
+    /// Why it was refused; nil when it has begun, or there is nothing to do.
+    public var error: KafkaClientError?
+}
+
+/// A move of a partition's copies that is under way.
+public struct ReassignmentDescription: Equatable, Sendable {
+    /// The partition.
+    public var partition: PartitionName
+    /// The brokers that hold a copy or are to hold one.
+    public var replicas: [Int32]
+    /// Those that are to hold one and were not asked to before.
+    public var adding: [Int32]
+    /// Those that hold one and are to lose it.
+    public var removing: [Int32]
+
+    /// Describes a move.
+    public init(
+        partition: PartitionName,
+        replicas: [Int32],
+        adding: [Int32],
+        removing: [Int32]
+    ) {
+        self.partition = partition
+        self.replicas = replicas
+        self.adding = adding
+        self.removing = removing
+    }
+}
+
 /// One setting of a topic.
 public struct ConfigDescription: Equatable, Sendable {
     /// Its name.

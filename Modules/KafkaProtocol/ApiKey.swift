@@ -18,6 +18,8 @@ public enum ApiKey: Int16, Sendable, CaseIterable {
     case deleteTopics = 20
     case initProducerID = 22
     case describeConfigs = 32
+    case alterPartitionReassignments = 45
+    case listPartitionReassignments = 46
     case describeCluster = 60
 }
 
@@ -57,6 +59,8 @@ public enum KafkaVersions {
         case .deleteTopics: DeleteTopicsRequest.versions
         case .initProducerID: InitProducerIdRequest.versions
         case .describeConfigs: DescribeConfigsRequest.versions
+        case .alterPartitionReassignments: AlterPartitionReassignmentsRequest.versions
+        case .listPartitionReassignments: ListPartitionReassignmentsRequest.versions
         case .describeCluster: DescribeClusterRequest.versions
         }
     }
@@ -72,7 +76,7 @@ public enum KafkaVersions {
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 4
         case .describeGroups, .createTopics: 5
         case .initProducerID: 2
-        case .describeCluster: 0
+        case .alterPartitionReassignments, .listPartitionReassignments, .describeCluster: 0
         }
     }
 }

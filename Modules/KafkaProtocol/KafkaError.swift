@@ -64,6 +64,7 @@ public enum KafkaError: Int16, Error, Sendable, CaseIterable {
     case memberIDRequired = 79
     case groupMaxSizeReached = 81
     case fencedInstanceID = 82
+    case noReassignmentInProgress = 85
     case invalidRecord = 87
     case unstableOffsetCommit = 88
     case throttlingQuotaExceeded = 89

@@ -23,6 +23,9 @@ extension ClusterMetadata {
         case .setTopicConfigs(let change): return configure(change)
         case .replicasStarted(let references): return started(references)
         case .replicasPurged(let references): return purged(references)
+        case .reassignPartition(let move): return reassign(move)
+        case .replaceReplicas(let references): return replace(references)
+        case .membersChanged(let members): return settle(members)
         case .allocateProducerIDs(let count): return allocateProducerIDs(count)
         }
     }
@@ -137,7 +140,7 @@ extension ClusterMetadata {
         return [.partitionsCreated(name, creation.topicID, first: creation.first)]
     }
 
-    private func refusal(of assignments: [[BrokerID]]) -> MetadataRefusal? {
+    func refusal(of assignments: [[BrokerID]]) -> MetadataRefusal? {
         guard !assignments.isEmpty else { return .invalidAssignment }
         for brokers in assignments {
             guard !brokers.isEmpty, Set(brokers).count == brokers.count else {
@@ -158,8 +161,7 @@ extension ClusterMetadata {
                 broker(id).map { broker in
                     ReplicaInfo(
                         node: NodeID(broker: id, incarnation: 1),
-                        directoryID: broker.directoryID,
-                        isStarted: false
+                        directoryID: broker.directoryID
                     )
                 }
             }
@@ -184,14 +186,7 @@ extension ClusterMetadata {
         let topic = topics.remove(at: position)
         unindex(topic)
         for info in topic.partitions {
-            let tombstone = Tombstone(
-                group: info.group,
-                topicID: id,
-                topic: name,
-                partition: info.partition,
-                unconfirmed: info.replicas.map(\.node).sorted()
-            )
-            tombstones.insert(tombstone, at: tombstones.firstPosition { $0.group > info.group })
+            bury(info.replicas.map(\.node), of: info, topic)
         }
         return [.topicDeleted(topic)]
     }

@@ -29,6 +29,8 @@ public struct ClusterMetadata: Equatable, Sendable {
     // Lookups; functions of the above.
     var namesByTopicID: [TopicID: TopicName] = [:]
     var partitionsByGroup: [RaftGroupID: TopicPartition] = [:]
+    /// The groups with a reassignment under way, in order.
+    public private(set) var reassigned: [RaftGroupID] = []
 
     /// The metadata of a cluster in which nothing has happened yet.
     public init() {}
@@ -83,7 +85,7 @@ extension ClusterMetadata {
     public func partitions(on broker: BrokerID) -> [HostedPartition] {
         var hosted: [HostedPartition] = []
         for topic in topics {
-            for info in topic.partitions where info.replica(on: broker) != nil {
+            for info in topic.partitions where !info.replicas(on: broker).isEmpty {
                 hosted.append(
                     HostedPartition(topic: topic.name, topicID: topic.topicID, info: info)
                 )
@@ -92,18 +94,24 @@ extension ClusterMetadata {
         return hosted.sorted { $0.info.group < $1.info.group }
     }
 
-    /// The groups that have a replica on a broker, with that replica, in order of groups.
+    /// The replicas on a broker, in order of groups.
     public func replicas(on broker: BrokerID) -> [ReplicaReference] {
         var references: [ReplicaReference] = []
         for topic in topics {
             for info in topic.partitions {
-                if let replica = info.replica(on: broker) {
+                for replica in info.replicas(on: broker) {
                     references.append(ReplicaReference(group: info.group, node: replica.node))
                 }
             }
         }
         return references.sorted()
     }
+
+    /// The partitions with a reassignment under way, in order of groups.
+    public var reassignments: [HostedPartition] { reassigned.compactMap { partition($0) } }
+
+    /// How many partitions have a reassignment under way.
+    public var reassignmentCount: Int { reassigned.count }
 
     /// The number of partitions of all topics.
     public var partitionCount: Int { partitionsByGroup.count }
@@ -113,7 +121,7 @@ extension ClusterMetadata {
         var loads = onlineBrokers.map { PartitionAssigner.Load(broker: $0.id) }
         for topic in topics {
             for info in topic.partitions {
-                for replica in info.replicas {
+                for replica in info.desired {
                     let position = loads.firstPosition { $0.broker >= replica.broker }
                     guard position < loads.count, loads[position].broker == replica.broker else {
                         continue
@@ -220,9 +228,12 @@ extension ClusterMetadata: Codable {
         guard isAscending(tombstones.map(\.group)) else { return "tombstones out of order" }
         for topic in topics {
             for (position, info) in topic.partitions.enumerated() {
-                guard info.partition.rawValue == position, !info.replicas.isEmpty,
-                    info.group < nextGroupID
-                else { return "partition \(position) of topic \(topic.name)" }
+                guard info.partition.rawValue == position, info.group < nextGroupID else {
+                    return "partition \(position) of topic \(topic.name)"
+                }
+                if let disorder = info.disorder {
+                    return "\(disorder) of partition \(position) of topic \(topic.name)"
+                }
             }
         }
         return nil
@@ -232,11 +243,27 @@ extension ClusterMetadata: Codable {
         namesByTopicID[topic.topicID] = topic.name
         for info in topic.partitions {
             partitionsByGroup[info.group] = TopicPartition(topic.name, info.partition)
+            note(info)
         }
     }
 
     mutating func unindex(_ topic: TopicInfo) {
         namesByTopicID[topic.topicID] = nil
-        for info in topic.partitions { partitionsByGroup[info.group] = nil }
+        for info in topic.partitions {
+            partitionsByGroup[info.group] = nil
+            note(info.group, isReassigned: false)
+        }
+    }
+
+    /// Notes whether a partition has a reassignment under way.
+    mutating func note(_ info: PartitionInfo) {
+        note(info.group, isReassigned: info.reassignment != nil)
+    }
+
+    private mutating func note(_ group: RaftGroupID, isReassigned: Bool) {
+        let position = reassigned.firstPosition { $0 >= group }
+        let isNoted = position < reassigned.count && reassigned[position] == group
+        if isReassigned, !isNoted { reassigned.insert(group, at: position) }
+        if !isReassigned, isNoted { reassigned.remove(at: position) }
     }
 }

@@ -26,7 +26,15 @@ public enum Effect: Equatable, Sendable {
     case replicasStarted([ReplicaReference])
     /// These replicas' deletion is confirmed.
     case replicasPurged([ReplicaReference])
-    /// Every replica of a deleted partition has confirmed: its tombstone is gone.
+    /// A partition's replicas are to be others, or in another order, from now on.
+    case reassignmentChanged(RaftGroupID)
+    /// A partition's replicas are where they were to be.
+    case reassignmentFinished(RaftGroupID)
+    /// A replica is lost or damaged, and another one on the same broker takes its place.
+    case replicaReplaced(ReplicaReference, by: NodeID)
+    /// These replicas are members of their groups no more.
+    case replicasRemoved([ReplicaReference])
+    /// Every replica that a group has lost or left behind has confirmed: its tombstone is gone.
     case tombstoneRemoved(RaftGroupID)
     /// Somebody may use these producer ids.
     case producerIDsAllocated(first: Int64, count: Int32)
@@ -56,6 +64,10 @@ public enum MetadataRefusal: Equatable, Sendable, CustomStringConvertible {
     case invalidAssignment
     /// The topic has another number of partitions by now.
     case partitionCountDiffers(Int)
+    /// No such group holds a partition.
+    case unknownGroup(RaftGroupID)
+    /// The partition has no reassignment under way that could be cancelled.
+    case notReassigned(RaftGroupID)
     /// The number of producer ids is below 1, or none are left.
     case invalidProducerIDCount(Int32)
 
@@ -72,6 +84,8 @@ public enum MetadataRefusal: Equatable, Sendable, CustomStringConvertible {
         case .topicIDUsed(let id): "topic id \(id) is used already"
         case .invalidAssignment: "invalid assignment of replicas"
         case .partitionCountDiffers(let count): "the topic has \(count) partitions"
+        case .unknownGroup(let group): "unknown Raft group \(group)"
+        case .notReassigned: "no reassignment is in progress"
         case .invalidProducerIDCount(let count): "invalid number of producer ids: \(count)"
         }
     }

@@ -30,6 +30,12 @@ public enum MetadataCommand: Equatable, Sendable {
     case replicasPurged([ReplicaReference])
     /// Gives a block of so many producer ids away.
     case allocateProducerIDs(Int32)
+    /// Says where a partition's replicas are to be.
+    case reassignPartition(PartitionReassignment)
+    /// Puts new replicas in the places of some that are lost or damaged, on the same brokers.
+    case replaceReplicas([ReplicaReference])
+    /// Records what members a group has committed.
+    case membersChanged(GroupMembers)
 }
 
 /// One run of a broker, as it registered.
@@ -180,6 +186,9 @@ extension MetadataCommand {
         case replicasStarted
         case replicasPurged
         case allocateProducerIDs
+        case reassignPartition
+        case replaceReplicas
+        case membersChanged
     }
 
     private var kind: Kind {
@@ -197,6 +206,9 @@ extension MetadataCommand {
         case .replicasStarted: .replicasStarted
         case .replicasPurged: .replicasPurged
         case .allocateProducerIDs: .allocateProducerIDs
+        case .reassignPartition: .reassignPartition
+        case .replaceReplicas: .replaceReplicas
+        case .membersChanged: .membersChanged
         }
     }
 }
@@ -234,6 +246,9 @@ extension MetadataCommand: Codable {
         case .replicasStarted: self = .replicasStarted(try body())
         case .replicasPurged: self = .replicasPurged(try body())
         case .allocateProducerIDs: self = .allocateProducerIDs(try body())
+        case .reassignPartition: self = .reassignPartition(try body())
+        case .replaceReplicas: self = .replaceReplicas(try body())
+        case .membersChanged: self = .membersChanged(try body())
         }
     }
 
@@ -253,9 +268,11 @@ extension MetadataCommand: Codable {
         case .createPartitions(let body): try fields.encode(body, forKey: .body)
         case .deleteTopic(let body): try fields.encode(body, forKey: .body)
         case .setTopicConfigs(let body): try fields.encode(body, forKey: .body)
-        case .replicasStarted(let body), .replicasPurged(let body):
+        case .replicasStarted(let body), .replicasPurged(let body), .replaceReplicas(let body):
             try fields.encode(body, forKey: .body)
         case .allocateProducerIDs(let body): try fields.encode(body, forKey: .body)
+        case .reassignPartition(let body): try fields.encode(body, forKey: .body)
+        case .membersChanged(let body): try fields.encode(body, forKey: .body)
         }
     }
 }

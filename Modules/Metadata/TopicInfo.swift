@@ -11,8 +11,8 @@ public struct TopicInfo: Codable, Equatable, Sendable {
     /// The configurations that differ from the defaults.
     public var configs: TopicConfigs
 
-    /// The number of replicas that its first partition has.
-    public var replicationFactor: Int { partitions.first?.replicas.count ?? 0 }
+    /// The number of replicas that its first partition has, or is to have.
+    public var replicationFactor: Int { partitions.first?.desired.count ?? 0 }
 
     /// One partition, or nil if the topic has not so many.
     public func partition(_ id: PartitionID) -> PartitionInfo? {
@@ -68,52 +68,6 @@ extension KeyedDecodingContainer {
     }
 }
 
-/// A partition: the Raft group that holds it, and where the group's replicas lie.
-public struct PartitionInfo: Codable, Equatable, Sendable {
-    /// Its number in its topic.
-    public var partition: PartitionID
-    /// The Raft group; never used for anything else.
-    public var group: RaftGroupID
-    /// The replicas, the preferred leader first; invariant: never empty, one per broker.
-    public var replicas: [ReplicaInfo]
-    /// The incarnation of the replica that is placed next.
-    public var nextIncarnation: UInt32
-
-    /// The replica that is to lead when nothing else speaks against it.
-    public var preferredLeader: NodeID { replicas[0].node }
-
-    /// The replica on `broker`, if there is one.
-    public func replica(on broker: BrokerID) -> ReplicaInfo? {
-        replicas.first { $0.broker == broker }
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case partition
-        case group
-        case replicas
-        case nextIncarnation = "next_incarnation"
-    }
-}
-
-/// One replica of a partition.
-public struct ReplicaInfo: Codable, Equatable, Sendable {
-    /// The replica's number in its Raft group.
-    public var node: NodeID
-    /// The data directory that it was placed in.
-    public var directoryID: DirectoryID
-    /// Whether its start was ever confirmed; from then on it is never started with `join=false`.
-    public var isStarted: Bool
-
-    /// The broker that holds it.
-    public var broker: BrokerID { node.broker }
-
-    private enum CodingKeys: String, CodingKey {
-        case node
-        case directoryID = "directory_id"
-        case isStarted = "started"
-    }
-}
-
 /// A partition with the topic that it belongs to.
 public struct HostedPartition: Equatable, Sendable {
     /// The topic's name.
@@ -127,13 +81,14 @@ public struct HostedPartition: Equatable, Sendable {
     public var topicPartition: TopicPartition { TopicPartition(topic, info.partition) }
 }
 
-/// A partition that was deleted, while some replica may still hold its data.
+/// Replicas that may still hold data although they are members of nothing any more: those of a
+/// partition that was deleted, and those that a partition has lost to a reassignment.
 public struct Tombstone: Codable, Equatable, Sendable {
     /// The Raft group.
     public var group: RaftGroupID
-    /// The deleted topic's identity.
+    /// The topic's identity.
     public var topicID: TopicID
-    /// The deleted topic's name.
+    /// The topic's name.
     public var topic: TopicName
     /// The partition's number.
     public var partition: PartitionID

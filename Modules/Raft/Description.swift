@@ -183,7 +183,7 @@ extension Ready: CustomStringConvertible {
         return text.isEmpty ? "<empty Ready>" : "Ready MustSync=\(mustSync):\n" + text
     }
 
-    private func lines(_ items: [some CustomStringConvertible]) -> String {
+    private func lines(_ items: some Sequence<some CustomStringConvertible>) -> String {
         items.map { "\($0)\n" }.joined()
     }
 }

@@ -34,6 +34,20 @@ public protocol LogStorage: AnyObject {
         maxBytes: Int
     ) throws(LogStorageError) -> [Entry]
 
+    /// One entry of the log.
+    ///
+    /// Asked for instead of `entries` where one is wanted, so that no array need be made for it.
+    func entry(at index: LogIndex) throws(LogStorageError) -> Entry
+
     /// A snapshot that can be sent to a replica that is too far behind.
     func snapshot() throws(LogStorageError) -> Snapshot
+}
+
+extension LogStorage {
+    /// One entry of the log, in an array first.
+    public func entry(at index: LogIndex) throws(LogStorageError) -> Entry {
+        let found = try entries(from: index, to: index + 1, maxBytes: .max)
+        guard let entry = found.first else { throw .unavailable }
+        return entry
+    }
 }

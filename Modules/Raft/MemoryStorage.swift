@@ -39,6 +39,13 @@ public final class MemoryStorage: LogStorage {
         return log[place(index)].term
     }
 
+    /// One entry of the log.
+    public func entry(at index: LogIndex) throws(LogStorageError) -> Entry {
+        if index < firstIndex { throw .compacted }
+        if index > lastIndex { throw .unavailable }
+        return log[place(index)]
+    }
+
     /// Entries of a range, as many as fit, at least one.
     public func entries(
         from: LogIndex,
@@ -58,7 +65,7 @@ public final class MemoryStorage: LogStorage {
     }
 
     /// Appends entries, replacing whatever stands at their indexes and after.
-    public func append(_ entries: [Entry]) {
+    public func append(_ entries: some Collection<Entry>) {
         let new = entries.drop { $0.index < firstIndex }
         guard let first = new.first?.index else { return }
         precondition(

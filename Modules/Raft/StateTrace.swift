@@ -96,9 +96,11 @@ extension RaftNode {
     }
 
     /// Entries that a leader is about to append; changes of members have a step of their own.
-    func traceReplicated(_ entries: [Entry]) {
+    func traceReplicated(_ entries: EntryList) {
         guard traceHook != nil else { return }
-        for entry in entries where entry.type == .normal { trace(.replicate) }
+        for place in 0..<entries.count where entries.type(at: place) == .normal {
+            trace(.replicate)
+        }
     }
 
     func traceProposed(_ change: ConfChange) {

@@ -39,6 +39,8 @@ public final class RaftManager {
     private var submitted: Deque<[(Replica, Message)]> = []
     private var ticker: RepeatedTask?
     private(set) var tickWork: [(_ ticks: UInt64) -> Void] = []
+    /// What the last group had ready, emptied: its memory is used again.
+    private var spare = Ready()
     private var hasFailed = false
     /// Reads for replicas that lag far behind.
     var catchUps: CatchUpQueue
@@ -108,15 +110,6 @@ public final class RaftManager {
         return leader
     }
 
-    /// How many groups are led here that some other replica does not answer.
-    public var underReplicatedCount: Int {
-        table.groups.indices.count { place in
-            let rest = table.rest(place)
-            if rest.isAwake { return table.replicas[place].core.hasSilentMember }
-            return rest.isLeader && rest.hasSilentMember
-        }
-    }
-
     func nextRandom() -> UInt64 { random.next() }
 }
 
@@ -161,8 +154,14 @@ extension RaftManager {
     /// Takes everything that a group's core has ready.
     func collect(_ replica: Replica) {
         guard !replica.isStopped, !replica.isSuspect else { return }
+        var ready = Ready()
+        swap(&ready, &spare)
+        defer {
+            ready.removeAll()
+            swap(&ready, &spare)
+        }
         while replica.node.hasReady {
-            var ready = replica.node.ready()
+            replica.node.ready(into: &ready)
             if interceptor != nil { intercept(&ready.messages, of: replica) }
             // The log learns of new entries before peers do, so that it can tell their chain.
             for message in ready.messages where message.to == .localAppendThread {

@@ -35,6 +35,8 @@ extension Replica {
     ///
     /// One change at a time: while another one is under way, this one is refused. Several steps,
     /// and those that concern the leader, are made jointly; the new members lead out of that.
+    /// What the context holds is the proposer's: every replica finds it in the entry, with
+    /// ``ConfChange/note(in:)``.
     /// - Parameter completion: called on the event loop when the change is applied here, or with
     ///   the reason why it will not be, or is not known to be.
     public func proposeConfChange(
@@ -45,9 +47,10 @@ extension Replica {
         guard acceptsProposals else { return completion(.notLeader(node.leader)) }
         var change = change
         // If anything changes them before this entry is applied, the core refuses it.
-        change.context = node.confState().encoded
-        let concernsLeader = change.changes.contains { $0.node == nodeID }
-        if change.changes.count > 1 || concernsLeader { change.transition = .jointExplicit }
+        change.context = node.confState().encoded + change.context
+        let moves = change.changes.filter { $0.type != .updateNode }
+        let concernsLeader = moves.contains { $0.node == nodeID }
+        if moves.count > 1 || concernsLeader { change.transition = .jointExplicit }
         do {
             try node.proposeConfChange(change)
         } catch {
@@ -88,7 +91,7 @@ extension Replica {
     func applyConfChange(_ entry: Entry) {
         do {
             let change = try ConfChange(bytes: entry.payload.copyBytes())
-            if let members = ConfState(encoded: change.context) {
+            if let (members, _) = ConfState.read(from: change.context) {
                 if configuration == ConfState() { try node.adopt(members) }
                 guard node.confState() == members else { return contradict(members, entry) }
             }
@@ -108,5 +111,15 @@ extension Replica {
     private func contradict(_ members: ConfState, _ entry: Entry) {
         isSuspect = true
         LogLines.membersDiffer(self, members, at: entry.index, manager.logger)
+    }
+}
+
+extension ConfChange {
+    /// What the proposer has put beside a change, from the payload of its entry; nil if nothing.
+    public static func note(in payload: [UInt8]) -> [UInt8]? {
+        guard let change = try? ConfChange(bytes: payload),
+            let (_, note) = ConfState.read(from: change.context), !note.isEmpty
+        else { return nil }
+        return note
     }
 }

@@ -121,8 +121,10 @@ public final class Replica {
 
     /// How far a leader knows another replica's log to match its own, and whether it answers.
     public func progress(of node: NodeID) -> (match: LogIndex, isActive: Bool)? {
-        guard leadership.isLeader, let progress = self.node.progress(of: node) else { return nil }
-        return (progress.match, progress.isAnswering || node == nodeID)
+        guard leadership.isLeader, let progress = core.progress(of: node) else { return nil }
+        // Asked of all replicas once a second: it must wake nobody.
+        let isAnswering = manager.table.rest(of: self)?.isAnswering(node) ?? progress.isAnswering
+        return (progress.match, isAnswering || node == nodeID)
     }
 }
 
@@ -154,7 +156,7 @@ extension Replica {
         let baseOffset = nextOffset
         let stamped = batch.stamped(baseOffset: baseOffset, epoch: node.term.leaderEpoch)
         do {
-            try node.propose([Payload(stamped)])
+            try node.propose(Payload(stamped))
         } catch {
             manager.metrics.proposalsRefused.add()
             return completion(.refused("\(error)"))
@@ -297,7 +299,7 @@ extension Replica {
         }
         highWatermark = log.offset(after: applied)
         log.releaseTail(upTo: applied)
-        for response in message.responses { step(response) }
+        step(message.applyResponse)
         answerBarriers()
     }
 

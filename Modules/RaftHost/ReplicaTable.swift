@@ -75,6 +75,11 @@ extension ReplicaTable {
     /// The record of a replica.
     func rest(_ place: Int) -> RaftRest { rests[place] }
 
+    /// The record of a replica at rest.
+    func rest(of replica: Replica) -> RaftRest? {
+        replica.isResting ? rests[firstPlace(notBelow: replica.id)] : nil
+    }
+
     /// Lets a replica rest, if it may; true if it rests now.
     mutating func letRest(_ place: Int) -> Bool {
         if !rests[place].isAwake { return true }

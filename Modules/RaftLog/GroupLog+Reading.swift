@@ -38,6 +38,15 @@ extension GroupLog: LogStorage {
     /// Whether an entry's payload is among those that have not left memory yet.
     public func isInMemory(_ index: LogIndex) -> Bool { index >= tail.firstPayload }
 
+    /// One entry from memory; if it is not there it is wanted, as by `entries`.
+    public func entry(at index: LogIndex) throws(LogStorageError) -> Entry {
+        if index >= tail.firstPayload, let entry = tail.entry(at: index) { return Entry(entry) }
+        guard let entry = try entries(from: index, to: index + 1, maxBytes: .max).first else {
+            throw .unavailable
+        }
+        return entry
+    }
+
     /// Entries from memory; those that are not there are wanted by ``takeWantedRange()`` then.
     public func entries(
         from: LogIndex,

@@ -152,7 +152,7 @@ public final class GroupLog {
     /// - Throws: `malformedEntry` or `entryTooLarge`, and then nothing is changed: a payload that
     ///   is no record batch, or is stamped for another place. Only a faulty leader sends such.
     public func prepare(
-        entries: [Entry],
+        entries: EntryList,
         hardState: HardState?,
         snapshot: Snapshot?
     ) throws(RaftLogError) -> GroupWrite {
@@ -215,7 +215,7 @@ public final class GroupLog {
     }
 
     private func rows(
-        for entries: [Entry],
+        for entries: EntryList,
         after before: LogPoint
     ) throws(RaftLogError) -> [LoggedEntry] {
         var logged: [LoggedEntry] = []

@@ -174,6 +174,11 @@ public final class LogDirectory: Sendable {
     /// Whether a group is recorded here and not being deleted.
     public func holds(_ group: RaftGroupID) -> Bool { writer.store(of: group) != nil }
 
+    /// Which replica of a group is recorded here and not being deleted; nil if none.
+    public func identity(of group: RaftGroupID) -> GroupIdentity? {
+        writer.store(of: group)?.view.withLock { $0.identity }
+    }
+
     /// Deletes a group: durably recorded first, then its files go in the background.
     public func delete(
         _ group: RaftGroupID,

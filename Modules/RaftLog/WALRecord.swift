@@ -143,11 +143,11 @@ extension ConfState {
         return writer.bytes
     }
 
-    /// Reads members; nil for anything but a whole encoding.
-    public init?(encoded: [UInt8]) {
-        var reader = ByteReader(encoded)
-        guard let state = try? ConfState(reading: &reader), reader.left == 0 else { return nil }
-        self = state
+    /// Reads members from the beginning of bytes, with what follows them; nil if there are none.
+    public static func read(from bytes: [UInt8]) -> (members: ConfState, rest: [UInt8])? {
+        var reader = ByteReader(bytes)
+        guard let members = try? ConfState(reading: &reader) else { return nil }
+        return (members, bytes.suffix(reader.left))
     }
 
     func write(to writer: inout ByteWriter) {

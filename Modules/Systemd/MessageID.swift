@@ -51,6 +51,12 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let raftGroupStopped = MessageID("bd2cefdee0504d488b80f86ab4bf6b26")
     /// An unknown Raft group was stopped and its data kept.
     public static let raftGroupKept = MessageID("b3e536e00f4d4d9c8be46d1f8a5aae42")
+    /// A partition's replicas are to be elsewhere.
+    public static let reassignmentStarted = MessageID("7524f9a05a7c45658bf72de073d09389")
+    /// A partition's replicas are where they were to be.
+    public static let reassignmentFinished = MessageID("a0b6f7f1692147019d9b62396df6190b")
+    /// A replica is lost or damaged and another one takes its place.
+    public static let replicaReplaced = MessageID("99ea8e11501942589ccc3215d6b0a5cd")
     /// A replica here has become its group's leader.
     public static let leaderElected = MessageID("442c587f6ec24498ac7973768f840ea5")
     /// A replica here is no longer its group's leader.
@@ -72,7 +78,8 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
         settingsReloaded, storageFailed, progressStalled, logEntriesDropped, clusterCreated,
         clusterMismatch, controllerElected, brokerOnline, brokerOffline, topicCreated,
         topicDeleted, raftGroupsStarting, raftGroupsStopping, raftGroupStarted,
-        raftGroupStopped, raftGroupKept, leaderElected, leaderLost, quorumLost, logTruncated,
+        raftGroupStopped, raftGroupKept, reassignmentStarted, reassignmentFinished, replicaReplaced,
+        leaderElected, leaderLost, quorumLost, logTruncated,
         replicaSuspect, diskSlow, peerRefused,
     ]
 }

@@ -229,6 +229,12 @@ extension MetricName {
         .gauge,
         "Partitions led here with a follower that is behind or away."
     )
+    /// Partitions whose replicas are being moved or filled again.
+    public static let partitionsReassigning = MetricName(
+        "partitions_reassigning",
+        .gauge,
+        "Partitions whose replicas are being moved or filled again; on brokers, those led here."
+    )
     /// Consumer groups coordinated here.
     public static let consumerGroups = MetricName(
         "consumer_groups",
@@ -341,7 +347,8 @@ extension MetricName {
         coldReads, segmentBytes,
         kafkaRequests, kafkaRequestDuration, kafkaConnectionsClosed, producedBytes,
         producedRecords, fetchedBytes, fetchesWaiting, produceDuplicates, partitions,
-        partitionsUnderReplicated, consumerGroups, groupRebalances, offsetCommits,
+        partitionsUnderReplicated, partitionsReassigning, consumerGroups, groupRebalances,
+        offsetCommits,
         metadataVersion, controllerLeader, brokers, topics, reconcilerPending, metadataPushes,
         httpRequests,
         logEntriesDropped, seriesDropped, processResidentMemory, processCPU, processOpenFiles,

@@ -2,6 +2,7 @@ import InterBroker
 import InterBrokerProtocol
 import Model
 import NIOCore
+import Raft
 import RaftHost
 import RaftLog
 import Testing
@@ -108,6 +109,54 @@ import Testing
         #expect(message == "not running")
         #expect(error(await stop(broker, purge: true)) == nil)
         #expect(try await broker.reference.run { !$0.manager.directory.holds(1001) })
+        try await broker.stop()
+    }
+
+    @Test func `only the replica that is named is purged`() async throws {
+        let broker = try await TestBroker.start()
+        _ = await start(broker, try await order(broker))
+        func purge(_ incarnation: UInt32) async -> String? {
+            let request = StopPartitionRaftGroupRequest(
+                raftGroupID: 1001,
+                topicID: Self.topic,
+                topicName: "test-topic",
+                partitionID: 0,
+                purge: true,
+                nodeID: NodeID(owner: 1, incarnation: incarnation)
+            )
+            return try? await broker.reference.wait {
+                (
+                    broker,
+                    done: @escaping @Sendable (Result<String, Refusal>) -> Void
+                ) in broker.stop(request, completion: done)
+            }.get()
+        }
+        #expect(await purge(2) == "not running")
+        #expect(try await broker.reference.run { $0.manager.isRunning(1001) })
+        #expect(await purge(1) == "")
+        #expect(try await broker.reference.run { !$0.manager.directory.holds(1001) })
+        #expect(await purge(1) == "not running")
+        try await broker.stop()
+    }
+
+    @Test func `a replica that joins is a replay whatever members the order names`() async throws {
+        let broker = try await TestBroker.start()
+        let own = NodeID(owner: 1, incarnation: 3)
+        var request = try await order(
+            broker,
+            members: ["\(own)": "a:1", "\(NodeID(owner: 2, incarnation: 1))": "b:1"]
+        )
+        request.join = true
+        #expect(error(await start(broker, request)) == nil)
+        let replica = try await broker.reference.run { broker in
+            broker.manager.replica(1001).map { ($0.nodeID, $0.configuration.voters) }
+        }
+        #expect(replica?.0 == own && replica?.1 == [])
+        request.nodeMembers["\(NodeID(owner: 3, incarnation: 1))"] = "c:1"
+        let other = RequestID(UniqueID(high: 8, low: 8))
+        #expect(error(await start(broker, request, id: other)) == nil)
+        request.nodeMembers["\(NodeID(owner: 1, incarnation: 4))"] = "a:1"
+        #expect(error(await start(broker, request, id: other)) == "Raft group already running")
         try await broker.stop()
     }
 

@@ -75,6 +75,11 @@ package enum Places {
         return found.sorted()
     }
 
+    /// The names of the files in a directory, sorted.
+    package static func files(in directory: String) -> [String] {
+        entries(of: directory).filter { !$0.isDirectory }.map(\.name).sorted()
+    }
+
     private static func entries(of directory: String) -> [(name: String, isDirectory: Bool)] {
         guard let handle = opendir(directory) else { return [] }
         defer { closedir(handle) }

@@ -54,6 +54,19 @@ final class Load {
         }
     }
 
+    /// How long the slowest of the messages waited that were sent after `time`; milliseconds.
+    func longestWait(after time: Int64) -> Int64 {
+        var longest: Int64 = 0
+        for log in logs {
+            log.read()
+            for message in log.acknowledged.reversed() {
+                guard message.answered > time else { break }
+                if message.sent >= time { longest = max(longest, message.answered - message.sent) }
+            }
+        }
+        return longest
+    }
+
     /// How many messages were acknowledged so far.
     var acknowledged: Int {
         for log in logs { log.read() }

@@ -76,13 +76,18 @@ final class FakeBrokers: InterBrokerCommunicator {
         var kept: Set<RaftGroupID> = []
         var version: MetadataVersion = 0
         var leaders: [RaftGroupID: LeaderReport] = [:]
+        /// Groups whose data are damaged.
+        var suspects: Set<RaftGroupID> = []
         var starts = 0
+        /// The orders to start something that were carried out.
+        var started: [StartPartitionRaftGroupRequest] = []
         var pushes: [MetadataChangedRequest] = []
         /// Answers that get lost after the order was carried out.
         var lostAnswers = 0
     }
 
     private let state = Mutex<[Int32: Broker]>([:])
+    private let groups = Mutex<[RaftGroupID: [NodeID]]>([:])
 
     init(_ ids: ClosedRange<Int32>) {
         for id in ids {
@@ -103,8 +108,26 @@ final class FakeBrokers: InterBrokerCommunicator {
     }
 
     func hosted(_ id: Int32) -> [HostedReplica] {
-        self[id].groups.map { HostedReplica(group: $0.key, node: $0.value) }
-            .sorted { $0.group < $1.group }
+        let broker = self[id]
+        return broker.groups.map {
+            HostedReplica(
+                group: $0.key,
+                node: $0.value,
+                isSuspect: broker.suspects.contains($0.key)
+            )
+        }.sorted { $0.group < $1.group }
+    }
+
+    /// The digest of what a broker hosts and trusts.
+    func digest(_ id: Int32) -> String {
+        HostedDigest.text(of: hosted(id).filter { !$0.isSuspect }.map(ReplicaReference.init))
+    }
+
+    /// The members that a group has committed; nil if it has never changed them.
+    func members(of group: RaftGroupID) -> [NodeID]? { groups.withLock { $0[group] } }
+
+    func set(_ members: [NodeID], of group: RaftGroupID) {
+        groups.withLock { $0[group] = members }
     }
 
     func send<Request: InterBrokerRequest>(
@@ -166,17 +189,23 @@ extension FakeBrokers.Broker {
         switch request {
         case let start as StartPartitionRaftGroupRequest:
             guard start.directoryID == directory else { throw .wrongDirectory }
-            guard let node = start.members?.map(\.node).first(where: { $0.owner == id }) else {
+            guard let node = start.members?.map(\.node).filter({ $0.owner == id }).max() else {
                 throw Refusal("wrong broker ID")
             }
             if let running = groups[start.raftGroupID], running != node { throw .alreadyRunning }
             starts += 1
+            started.append(start)
             groups[start.raftGroupID] = node
             return StartPartitionRaftGroupResponse()
         case let stop as StopPartitionRaftGroupRequest:
+            let running = groups[stop.raftGroupID]
+            if let node = stop.nodeID, let running, node != running {
+                return StopPartitionRaftGroupResponse(message: "not running")
+            }
             if groups.removeValue(forKey: stop.raftGroupID) != nil, !stop.purge {
                 kept.insert(stop.raftGroupID)
             }
+            suspects.remove(stop.raftGroupID)
             return StopPartitionRaftGroupResponse()
         case let push as MetadataChangedRequest:
             pushes.append(push)

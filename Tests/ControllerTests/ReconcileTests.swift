@@ -112,7 +112,7 @@ import Testing
         }
         try await world.register(2, session: 2)
         try await world.settle { world.clock.now > .seconds(20) }
-        #expect(world.brokers[2].starts == 0)
+        #expect(world.brokers[2].started.allSatisfy { $0.join })
         #expect(world.capture.messages.contains { $0.contains("another data directory") })
     }
 
@@ -121,11 +121,11 @@ import Testing
         seed: UInt64
     ) async throws {
         var random = Drawn(state: seed)
-        var world = await World()
-        try await world.registerAll()
+        var world = await World(brokers: 4)
+        try await world.registerAll(4)
         var number = 0
-        for _ in 0..<30 {
-            switch Int.random(in: 0..<7, using: &random) {
+        for _ in 0..<40 {
+            switch Int.random(in: 0..<11, using: &random) {
             case 0, 1:
                 number += 1
                 let topic = NewTopic(
@@ -146,20 +146,32 @@ import Testing
                     )
                 }
             case 3:
-                let id = Int32.random(in: 1...3, using: &random)
+                let id = Int32.random(in: 1...4, using: &random)
                 world.brokers.change(id) { $0.isUp.toggle() }
             case 4:
-                let id = Int32.random(in: 1...3, using: &random)
+                let id = Int32.random(in: 1...4, using: &random)
                 world.brokers.change(id) { $0.lostAnswers = 3 }
             case 5: world = await world.successor()
+            case 6, 7:
+                guard number > 0 else { continue }
+                let name = "t\(Int.random(in: 1...number, using: &random))"
+                let all = (1...4).map { BrokerID($0) }.shuffled(using: &random)
+                let count = Int.random(in: 0...3, using: &random)
+                _ = try await world.reassign(name, to: count > 0 ? Array(all.prefix(count)) : nil)
+            case 8, 9: await world.moveGroups()
             default:
-                let id = Int32.random(in: 1...3, using: &random)
+                let id = Int32.random(in: 1...4, using: &random)
                 if world.brokers[id].isUp {
                     _ = try await world.heartbeat(id, withGroups: true)
                 }
             }
         }
-        for id in Int32(1)...3 {
+        try await settle(world)
+    }
+
+    /// Ends all mischief, and waits until the brokers hold what the metadata says.
+    private func settle(_ world: World) async throws {
+        for id in Int32(1)...4 {
             world.brokers.change(id) { broker in
                 broker.isUp = true
                 broker.lostAnswers = 0
@@ -167,10 +179,13 @@ import Testing
         }
         try await world.settle("the brokers hold what the metadata says", step: .milliseconds(100))
         {
-            for id in Int32(1)...3 { _ = try await world.heartbeat(id, withGroups: true) }
+            await world.moveGroups()
+            for id in Int32(1)...4 { _ = try await world.heartbeat(id, withGroups: true) }
             let metadata = world.log.store.metadata
-            guard metadata.tombstones.isEmpty else { return false }
-            return ids(1...3).allSatisfy { id in
+            guard metadata.tombstones.isEmpty, metadata.reassignmentCount == 0 else {
+                return false
+            }
+            return ids(1...4).allSatisfy { id in
                 let desired = metadata.replicas(on: BrokerID(id))
                 let hosted = world.brokers.hosted(id).map {
                     ReplicaReference(group: $0.group, node: $0.node)
@@ -178,6 +193,6 @@ import Testing
                 return desired == hosted && metadata.startedReplicas(on: BrokerID(id)) == desired
             }
         }
-        #expect(ids(1...3).allSatisfy { world.brokers[$0].kept.isEmpty })
+        #expect(ids(1...4).allSatisfy { world.brokers[$0].kept.isEmpty })
     }
 }

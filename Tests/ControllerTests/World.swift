@@ -103,8 +103,8 @@ struct World {
         )
     }
 
-    func registerAll() async throws {
-        for id in Int32(1)...3 { try await register(id) }
+    func registerAll(_ count: Int32 = 3) async throws {
+        for id in 1...count { try await register(id) }
     }
 
     @discardableResult
@@ -113,14 +113,12 @@ struct World {
         session number: UInt64 = 1,
         withGroups: Bool = false
     ) async throws -> BrokerHeartbeatResponse {
-        let hosted = brokers.hosted(id)
-        let references = hosted.map { ReplicaReference(group: $0.group, node: $0.node) }
-        return try await controller.heartbeat(
+        try await controller.heartbeat(
             BrokerHeartbeatRequest(
                 session: session(number),
                 metadataVersion: brokers[id].version,
-                digest: HostedDigest.text(of: references),
-                groups: withGroups ? hosted : nil
+                digest: brokers.digest(id),
+                groups: withGroups ? brokers.hosted(id) : nil
             ),
             of: BrokerID(id)
         )
@@ -129,7 +127,7 @@ struct World {
     /// The preferred leader of every group that runs reports itself.
     func reportLeaders(session number: UInt64 = 1) async throws {
         let metadata = log.store.metadata
-        for id in Int32(1)...3 where brokers[id].isUp {
+        for id in metadata.brokers.map(\.id.rawValue) where brokers[id].isUp {
             let leaders = brokers.hosted(id).filter { hosted in
                 metadata.partition(hosted.group)?.info.preferredLeader == hosted.node
             }
@@ -187,16 +185,17 @@ struct World {
         return try await task.value
     }
 
-    /// Every broker that is up and registered is heard.
+    /// Every broker that is up and registered is heard, and lists what it hosts when asked to.
     func beat() async {
         for broker in log.store.metadata.brokers where brokers[broker.id.rawValue].isUp {
-            let hosted = brokers.hosted(broker.id.rawValue)
-            let references = hosted.map { ReplicaReference(group: $0.group, node: $0.node) }
-            let request = BrokerHeartbeatRequest(
+            var request = BrokerHeartbeatRequest(
                 session: broker.session,
                 metadataVersion: brokers[broker.id.rawValue].version,
-                digest: HostedDigest.text(of: references)
+                digest: brokers.digest(broker.id.rawValue)
             )
+            let answer = try? await controller.heartbeat(request, of: broker.id)
+            guard answer?.wantGroups == true else { continue }
+            request.groups = brokers.hosted(broker.id.rawValue)
             _ = try? await controller.heartbeat(request, of: broker.id)
         }
     }

@@ -46,9 +46,26 @@ import Testing
         let id = "11111111-1111-4111-8111-111111111111"
         #expect(
             try text(Samples.stop)
-                == #"{"directory_id":"\#(id)","partition_id":0,"purge":true,"#
+                == #"{"directory_id":"\#(id)","node_id":8589934593,"partition_id":0,"purge":true,"#
                 + #""raft_group_id":1001,"topic_id":"\#(id)","topic_name":"test-topic"}"#
         )
+    }
+
+    @Test func `what was added later may be absent`() throws {
+        let id = "11111111-1111-4111-8111-111111111111"
+        let report = try decode(
+            ReportLeadersRequest.self,
+            #"{"session":"\#(id)","leaders":[]}"#
+        )
+        #expect(report.members == [])
+        let hosted = try decode(HostedReplica.self, #"{"group":1001,"node":4294967297}"#)
+        #expect(!hosted.isSuspect)
+        #expect(try text(hosted) == #"{"group":1001,"node":4294967297}"#)
+        let stop = try decode(
+            StopPartitionRaftGroupRequest.self,
+            #"{"raft_group_id":1001,"topic_id":"\#(id)","topic_name":"t","partition_id":0}"#
+        )
+        #expect(stop.nodeID == nil && !stop.purge)
     }
 
     @Test func `the JSON of answers is fixed`() throws {

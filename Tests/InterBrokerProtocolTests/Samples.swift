@@ -31,7 +31,8 @@ enum Samples {
         topicName: "test-topic",
         partitionID: 0,
         purge: true,
-        directoryID: DirectoryID(id)
+        directoryID: DirectoryID(id),
+        nodeID: node
     )
 
     static let leader = LeaderReport(group: 1001, term: 3, node: node)
@@ -55,9 +56,18 @@ enum Samples {
             session: SessionID(id),
             metadataVersion: 5,
             digest: "00ff",
-            groups: [HostedReplica(group: 1001, node: node)]
+            groups: [
+                HostedReplica(group: 1001, node: node),
+                HostedReplica(group: 1002, node: node, isSuspect: true),
+            ]
         ),
-        ReportLeadersRequest(session: SessionID(id), leaders: [leader]),
+        ReportLeadersRequest(
+            session: SessionID(id),
+            leaders: [leader],
+            members: [
+                MembersReport(group: 1001, targetVersion: 7, voters: [node], learners: [1])
+            ]
+        ),
         MetadataChangedRequest(
             version: 9,
             fromVersion: 8,
@@ -81,7 +91,10 @@ enum Samples {
             ConfigChange(resourceType: 2, name: "t", set: ["k": "v"], removed: ["x"])
         ]),
         AllocateProducerIDsRequest(count: 1000),
-        RaftStreamRequest(session: SessionID(id), formatVersion: RaftStreamRequest.currentFormatVersion),
+        RaftStreamRequest(
+            session: SessionID(id),
+            formatVersion: RaftStreamRequest.currentFormatVersion
+        ),
         ReassignPartitionsRequest(partitions: [
             PartitionMove(topicName: "t", partitionID: 0, replicas: [1, 2])
         ]),

@@ -67,6 +67,43 @@ import Testing
         await broker.stop()
     }
 
+    @Test func `moves are ordered, listed and taken back`() async throws {
+        let (broker, client) = try await Self.setUp(partitions: 2)
+        #expect(try await client.reassignments().isEmpty)
+        let partition = PartitionName("orders", 1)
+        let outcomes = try await client.reassign([
+            (partition, [1, 2]), (PartitionName("orders", 7), [1]), (PartitionName("new", 0), nil),
+        ])
+        #expect(outcomes.map(\.partition.partition) == [1, 7, 0])
+        #expect(outcomes[0].error == nil)
+        #expect(outcomes[1].error == .refused(.unknownTopicOrPartition, message: nil))
+        #expect(
+            try await client.reassignments() == [
+                ReassignmentDescription(
+                    partition: partition,
+                    replicas: [0, 1, 2],
+                    adding: [1, 2],
+                    removing: [0]
+                )
+            ]
+        )
+        #expect(try await client.reassign([(partition, nil)])[0].error == nil)
+        #expect(
+            try await client.reassign([(partition, nil)])[0].error
+                == .refused(.noReassignmentInProgress, message: "nothing moves")
+        )
+        await broker.with { state in
+            state.mischief = { api, _ in
+                api == .alterPartitionReassignments ? .refuse(.policyViolation) : .none
+            }
+        }
+        await #expect(throws: KafkaClientError.refused(.policyViolation, message: nil)) {
+            try await client.reassign([(partition, [1])])
+        }
+        await client.close()
+        await broker.stop()
+    }
+
     @Test func `a dead address is passed over, and named when all are dead`() async throws {
         let dead = Address(host: "127.0.0.1", port: 1)
         let (broker, other) = try await Self.setUp()

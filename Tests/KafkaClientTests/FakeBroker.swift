@@ -45,6 +45,8 @@ final class FakeBroker: Sendable {
         var clusterBrokers: [Int32: Address] = [:]
         /// Which broker leads, by topic and partition; 0 otherwise.
         var leaders: [PartitionKey: Int32] = [:]
+        /// Where partitions are being moved to.
+        var moves: [PartitionKey: [Int32]] = [:]
     }
 
     struct PartitionKey: Hashable {

@@ -102,6 +102,12 @@ final class FakeConnection: ChannelInboundHandler {
         case .deleteTopics:
             try delete(read(DeleteTopicsRequest.self), version)
                 .write(to: &writer, version: version)
+        case .alterPartitionReassignments:
+            try alter(read(AlterPartitionReassignmentsRequest.self), refusal)
+                .write(to: &writer, version: version)
+        case .listPartitionReassignments:
+            _ = try read(ListPartitionReassignmentsRequest.self)
+            moves().write(to: &writer, version: version)
         default: throw Refusal.dropped
         }
         return true
@@ -327,6 +333,57 @@ final class FakeConnection: ChannelInboundHandler {
                 answer.errorCode = KafkaError.unknownTopicOrPartition.rawValue
             }
             response.responses.append(answer)
+        }
+        return response
+    }
+
+    // MARK: Moves
+
+    private func alter(
+        _ request: AlterPartitionReassignmentsRequest,
+        _ refusal: KafkaError
+    ) -> AlterPartitionReassignmentsResponse {
+        typealias Topic = AlterPartitionReassignmentsResponse.ReassignableTopicResponse
+        var response = AlterPartitionReassignmentsResponse()
+        response.errorCode = refusal.rawValue
+        for topic in request.topics {
+            var answers = Topic()
+            answers.name = topic.name
+            for move in topic.partitions {
+                let key = FakeBroker.PartitionKey(
+                    topic: topic.name,
+                    partition: move.partitionIndex
+                )
+                var answer = Topic.ReassignablePartitionResponse()
+                answer.partitionIndex = move.partitionIndex
+                if state.topics[topic.name]?.indices.contains(Int(move.partitionIndex)) != true {
+                    answer.errorCode = KafkaError.unknownTopicOrPartition.rawValue
+                } else if move.replicas == nil, state.moves[key] == nil {
+                    answer.errorCode = KafkaError.noReassignmentInProgress.rawValue
+                    answer.errorMessage = "nothing moves"
+                } else {
+                    state.moves[key] = move.replicas
+                }
+                answers.partitions.append(answer)
+            }
+            response.responses.append(answers)
+        }
+        return response
+    }
+
+    private func moves() -> ListPartitionReassignmentsResponse {
+        typealias Topic = ListPartitionReassignmentsResponse.OngoingTopicReassignment
+        var response = ListPartitionReassignmentsResponse()
+        for (key, brokers) in state.moves {
+            var move = Topic.OngoingPartitionReassignment()
+            move.partitionIndex = key.partition
+            move.replicas = [0] + brokers.filter { $0 != 0 }
+            move.addingReplicas = brokers.filter { $0 != 0 }
+            move.removingReplicas = brokers.contains(0) ? [] : [0]
+            var topic = Topic()
+            topic.name = key.topic
+            topic.partitions = [move]
+            response.topics.append(topic)
         }
         return response
     }

@@ -37,7 +37,7 @@ import Testing
         let topic = try cluster.createTopic("t", 1, [[1, 2], [2, 3]])
         #expect(topic.partitions.map(\.group) == [1001, 1002])
         #expect(topic.partitions[1].preferredLeader == NodeID(owner: 2, incarnation: 1))
-        #expect(topic.partitions[1].replica(on: 3)?.directoryID == DirectoryID(uuid(3)))
+        #expect(topic.partitions[1].replicas(on: 3).map(\.directoryID) == [DirectoryID(uuid(3))])
         #expect(topic.partitions.allSatisfy { $0.replicas.allSatisfy { !$0.isStarted } })
         let second = try cluster.createTopic("a", 2, [[1]])
         #expect(second.partitions.map(\.group) == [1003])

@@ -9,7 +9,7 @@ private struct CommandSource {
 
     mutating func next(_ metadata: ClusterMetadata) -> MetadataCommand {
         let broker = Int32.random(in: 1...5, using: &random)
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<17, using: &random) {
         case 0: return .setClusterID(ClusterID(uuid(UInt64.random(in: 1...2, using: &random))))
         case 1:
             return Bool.random(using: &random)
@@ -17,13 +17,19 @@ private struct CommandSource {
                 : .controllerJoined(ControllerID(broker))
         case 2, 3:
             let session = UInt64.random(in: 1...3, using: &random)
-            return .registerBroker(registration(broker, session: session))
+            let directory = Bool.random(using: &random) ? 77 : UInt64(broker)
+            return .registerBroker(
+                registration(broker, session: session, directory: directory)
+            )
         case 4: return .brokerOffline(run(of: BrokerID(broker), metadata))
         case 5: return .brokerOnline(run(of: BrokerID(broker), metadata))
         case 6, 7: return createTopic()
         case 8: return .deleteTopic(topics.randomElement(using: &random) ?? TopicID(.zero))
         case 9: return .replicasStarted(references(metadata))
         case 10: return .replicasPurged(references(metadata))
+        case 11, 12: return .reassignPartition(move(metadata))
+        case 13: return .replaceReplicas(lost(metadata))
+        case 14, 15: return .membersChanged(members(metadata))
         default:
             guard let topic = topics.randomElement(using: &random) else {
                 return .allocateProducerIDs(5)
@@ -53,13 +59,43 @@ private struct CommandSource {
         return .createTopic(TopicCreation(name: name, topicID: id, assignments: assignments))
     }
 
-    private mutating func references(_ metadata: ClusterMetadata) -> [ReplicaReference] {
-        let group = UInt64.random(
-            in: 1001...max(1001, metadata.nextGroupID.rawValue),
-            using: &random
+    private mutating func group(_ metadata: ClusterMetadata) -> RaftGroupID {
+        let last = max(1001, metadata.nextGroupID.rawValue)
+        return RaftGroupID(UInt64.random(in: 1001...last, using: &random))
+    }
+
+    private mutating func move(_ metadata: ClusterMetadata) -> PartitionReassignment {
+        let ids = (1...5).map { BrokerID(Int32($0)) }.shuffled(using: &random)
+        let count = Int.random(in: 0...3, using: &random)
+        return PartitionReassignment(
+            group: group(metadata),
+            brokers: count == 0 ? nil : Array(ids.prefix(count))
         )
+    }
+
+    private mutating func lost(_ metadata: ClusterMetadata) -> [ReplicaReference] {
+        let group = group(metadata)
+        let replicas = metadata.partition(group)?.info.desired ?? []
+        return replicas.prefix(1).map { ReplicaReference(group: group, node: $0.node) }
+    }
+
+    /// What the group wants, or a part of it.
+    private mutating func members(_ metadata: ClusterMetadata) -> GroupMembers {
+        let info = metadata.reassignments.randomElement(using: &random)?.info
+        let target = info?.reassignment?.target ?? []
+        let isWhole = Bool.random(using: &random)
+        return GroupMembers(
+            group: info?.group ?? 1001,
+            version: info?.reassignment?.version ?? 1,
+            voters: isWhole ? target : target.dropLast(),
+            learners: isWhole ? [] : target.suffix(1)
+        )
+    }
+
+    private mutating func references(_ metadata: ClusterMetadata) -> [ReplicaReference] {
+        let group = group(metadata)
         return (1...5).map {
-            ReplicaReference(group: RaftGroupID(group), node: NodeID(owner: $0, incarnation: 1))
+            ReplicaReference(group: group, node: NodeID(owner: $0, incarnation: 1))
         }
     }
 }
@@ -90,16 +126,23 @@ private struct CommandSource {
     }
 
     private func checkInvariants(_ metadata: ClusterMetadata) {
-        var groups: [RaftGroupID] = metadata.tombstones.map(\.group)
+        var groups: [RaftGroupID] = []
         for topic in metadata.topics {
             #expect(metadata.topic(topic.topicID) == topic)
             for info in topic.partitions {
                 groups.append(info.group)
                 #expect(metadata.partition(info.group)?.info == info)
                 #expect(info.group < metadata.nextGroupID)
+                #expect(info.replicas.allSatisfy { $0.node.incarnation < info.nextIncarnation })
+                let desired = info.desired.map(\.broker)
+                #expect(!desired.isEmpty && Set(desired).count == desired.count)
+                let buried = metadata.tombstone(info.group)?.unconfirmed ?? []
+                #expect(buried.allSatisfy { info.wasRemoved($0) })
             }
         }
         #expect(Set(groups).count == groups.count)
+        let moving = metadata.topics.flatMap(\.partitions).filter { $0.reassignment != nil }
+        #expect(moving.count == metadata.reassignmentCount)
         #expect(metadata.tombstones.allSatisfy { !$0.unconfirmed.isEmpty })
     }
 

@@ -266,6 +266,8 @@ final class RecordingStateMachine: StateMachine {
     private(set) var appended: [LogIndex] = []
     private(set) var leadership: [Leadership] = []
     private(set) var configurations: [ConfState] = []
+    /// What stood beside changes of members.
+    private(set) var notes: [[UInt8]] = []
     /// Where a snapshot was restored last.
     private(set) var restored: LogIndex = 0
     private let hasSnapshots: Bool
@@ -293,7 +295,9 @@ final class RecordingStateMachine: StateMachine {
 
     private func note(_ row: EntryRow, _ bytes: [UInt8]) {
         var text = ""
-        if bytes.count > RecordBatchHeader.size {
+        if row.type != .normal {
+            if let note = ConfChange.note(in: bytes) { notes.append(note) }
+        } else if bytes.count > RecordBatchHeader.size {
             var records = RecordIterator(Array(bytes[RecordBatchHeader.size...]), count: 1)
             text = String(decoding: records.next()?.value ?? [], as: UTF8.self)
         }

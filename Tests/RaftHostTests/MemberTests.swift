@@ -89,6 +89,32 @@ import Testing
         #expect(leader.configuration.voters.count == 3)
     }
 
+    @Test func `what a proposer puts beside a change is in every replica's entry`() throws {
+        let (cluster, leader) = try started()
+        let before = leader.configuration
+        var outcome: ProposalOutcome?
+        let change = ConfChange(changes: [.init(.updateNode, leader.nodeID)], context: [7, 8])
+        leader.proposeConfChange(change) { outcome = $0 }
+        #expect(cluster.run { outcome != nil })
+        #expect(isDone(outcome) && leader.configuration == before)
+        let index = leader.applied
+        #expect(
+            cluster.run {
+                cluster.hosts.prefix(3).allSatisfy { cluster.replica($0)?.applied == index }
+            }
+        )
+        for host in cluster.hosts.prefix(3) {
+            let notes = host.machines[1001]?.notes ?? []
+            #expect(notes == [[7, 8]])
+        }
+        // Who joins learns the members from such an entry as from any other.
+        let newcomer = cluster.hosts[3]
+        cluster.startReplica(on: newcomer, members: cluster.hosts, join: true)
+        _ = self.change([.init(.addLearnerNode, newcomer.node)], by: leader, in: cluster)
+        #expect(cluster.run { cluster.replica(newcomer)?.configuration == leader.configuration })
+        #expect(newcomer.machines[1001]?.notes == [[7, 8]])
+    }
+
     @Test(arguments: [false, true])
     func `members are what was committed, whether or not that was recorded`(
         isRecorded: Bool

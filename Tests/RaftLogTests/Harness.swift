@@ -171,7 +171,7 @@ final class Harness {
         }
         let vote = term > log.hardState.term ? NodeID.none : log.hardState.vote
         let hard = HardState(term: term, vote: vote, commit: commit ?? log.hardState.commit)
-        return try log.prepare(entries: entries, hardState: hard, snapshot: nil)
+        return try log.prepare(entries: EntryList(entries), hardState: hard, snapshot: nil)
     }
 
     /// Submits and waits.

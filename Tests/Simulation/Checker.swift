@@ -100,7 +100,9 @@ final class Checker {
 // MARK: Entries
 
 extension Checker {
-    /// An entry stands in a replica's log. LogMatchingInv: the same index and term is the same
+    /// An entry stands in a replica's log.
+    ///
+    /// LogMatchingInv: the same index and term is the same
     /// entry, with the same ones before it, since the chain covers them.
     func found(_ group: RaftGroupID, _ node: NodeID, _ row: EntryRow) {
         let fact = Fact(
@@ -149,7 +151,9 @@ extension Checker {
         )
     }
 
-    /// A state machine took an entry. StateMachineSafety: no other one with that index.
+    /// A state machine took an entry.
+    ///
+    /// StateMachineSafety: no other one with that index.
     func applied(_ group: RaftGroupID, _ node: NodeID, _ row: EntryRow) {
         // What this very step has committed becomes known when the replica is looked at.
         guard let fact = fact(group, row.index) else {

@@ -44,8 +44,9 @@ public struct FaultMix: Sendable {
     public var kinds: [Kind]
     /// How long it is from one misfortune to the next, on average.
     public var intervalMean: Int
-    /// How long a message takes at least, and on average beyond that.
+    /// How long a message takes at least.
     public var delayMin: Int
+    /// How much longer it takes on average.
     public var delayMean: Int
     /// How often a message is lost.
     public var loss: Double
@@ -55,8 +56,9 @@ public struct FaultMix: Sendable {
     public var reorder: Double
     /// How long a job of the disk takes on average.
     public var diskMean: Int
-    /// How many hosts there are, and how many groups.
+    /// How many hosts there are.
     public var hosts: Int
+    /// How many groups there are.
     public var groups: Int
     /// How many replicas a group begins with.
     public var replicas: Int
@@ -66,8 +68,9 @@ public struct FaultMix: Sendable {
     public var changesMembers: Bool
     /// After how many applied entries a snapshot is taken, in groups that have snapshots.
     public var snapshotEntries: UInt64
-    /// The limits of a leader towards one follower.
+    /// How many appends a leader may have under way to one follower.
     public var inflightMessages: Int
+    /// How many bytes of entries a message carries, at least one entry.
     public var messageBytes: Int
 
     /// Draws a mix.

@@ -87,7 +87,7 @@ public enum Sabotage: String, CaseIterable, Sendable {
             guard let last = entries.last, last.index < replica.node.lastIndex,
                 (try? replica.log.term(at: last.index)) == last.term
             else { return }
-            replica.node.log.append(entries[...])
+            replica.node.log.append(EntryList(entries))
         default: break
         }
     }

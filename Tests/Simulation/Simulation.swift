@@ -35,8 +35,11 @@ public final class Simulation {
         case slow(host: Int)
     }
 
+    /// What everything is drawn from.
     public let seed: UInt64
+    /// What goes wrong in this run.
     public let mix: FaultMix
+    /// The defect that was put in, if any.
     public let sabotage: Sabotage?
     let checker = Checker()
     let hosts: [SimulatedHost]
@@ -278,8 +281,9 @@ public struct SimulationResult: Sendable {
     public let steps: Int
     /// How much simulated time went by.
     public let seconds: Double
-    /// How many entries were committed, and how many of them acknowledged to a producer.
+    /// How many entries were committed.
     public let entries: Int
+    /// How many of them were acknowledged to a producer.
     public let acknowledged: Int
     /// Equal for two runs of one seed.
     public let traceHash: UInt64

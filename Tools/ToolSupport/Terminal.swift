@@ -102,6 +102,11 @@ public enum Words {
         "\(grouped(number)) \(number == 1 ? noun : plural ?? noun + "s")"
     }
 
+    /// `1,2,4`, or `-` for nothing.
+    public static func list(_ numbers: [Int32]) -> String {
+        numbers.isEmpty ? "-" : numbers.map(String.init).joined(separator: ",")
+    }
+
     /// `1,234,567`.
     public static func grouped(_ number: Int) -> String {
         let digits = Array(String(number.magnitude))

@@ -95,6 +95,10 @@ extension KafkaClientError {
             "Use it as it is (--if-not-exists), or delete it first: martlet topic delete NAME"
         case .refused(.invalidReplicationFactor, _):
             "There must be as many live brokers as replicas: see martlet cluster status"
+        case .refused(.noReassignmentInProgress, _):
+            "`martlet cluster status` shows what is under way."
+        case .refused(.invalidReplicaAssignment, _):
+            "`martlet cluster status` shows which brokers there are."
         case .refused(.notController, _):
             "The controllers have no leader yet; try again in a moment."
         default: nil

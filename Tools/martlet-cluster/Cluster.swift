@@ -7,8 +7,8 @@ import ToolSupport
 struct Cluster: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet cluster",
-        abstract: "Shows the cluster's brokers, leaders and what is wrong.",
-        subcommands: [Status.self],
+        abstract: "Shows the cluster's state, and moves partitions between brokers.",
+        subcommands: [Status.self, Reassign.self],
         defaultSubcommand: Status.self
     )
 
@@ -30,8 +30,8 @@ struct Status: ToolCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func perform() async throws {
-        let description = try await cluster.withClient("martlet-cluster") { client in
-            try await client.describe(topics: nil)
+        let (description, moves) = try await cluster.withClient("martlet-cluster") { client in
+            (try await client.describe(topics: nil), try await Self.moves(client))
         }
         print("cluster      \(description.clusterID ?? "(has no id)")")
         print("admin        \(Self.admin(description))")
@@ -41,17 +41,24 @@ struct Status: ToolCommand {
         }
         let leaderless = partitions.filter { $0.partition.leader < 0 }
         let thin = partitions.filter {
-            $0.partition.leader >= 0 && $0.partition.inSync.count < $0.partition.replicas.count
+            $0.partition.leader >= 0 && !Self.missing($0.topic, $0.partition, moves).isEmpty
         }
         for (topic, partition) in leaderless {
             print(
                 "no leader         \(topic)-\(partition.id) "
-                    + "(replicas on \(Self.list(partition.replicas)))"
+                    + "(replicas on \(Words.list(partition.replicas)))"
             )
         }
         for (topic, partition) in thin {
-            let missing = partition.replicas.filter { !partition.inSync.contains($0) }
-            print("under-replicated  \(topic)-\(partition.id) (behind: \(Self.list(missing)))")
+            let missing = Self.missing(topic, partition, moves)
+            print("under-replicated  \(topic)-\(partition.id) (behind: \(Words.list(missing)))")
+        }
+        for move in moves {
+            let partition = partitions.first { topic, partition in
+                topic == move.partition.topic && partition.id == move.partition.partition
+            }
+            let inSync = partition?.partition.inSync ?? []
+            print("reassigning       \(Reassign.progress(move, inSync: inSync))")
         }
         let topics = Words.count(description.topics.count { !$0.isInternal }, "topic")
         print(
@@ -61,6 +68,29 @@ struct Status: ToolCommand {
         )
         if check, !leaderless.isEmpty || !thin.isEmpty {
             throw ExitCode(ToolStatus.refused.rawValue)
+        }
+    }
+
+    /// The moves that are under way; none where a broker does not tell.
+    private static func moves(_ client: ClusterClient) async throws -> [ReassignmentDescription] {
+        do throws(KafkaClientError) {
+            return try await client.reassignments()
+        } catch {
+            if case .unsupported = error { return [] }
+            throw error
+        }
+    }
+
+    /// The brokers whose copies are behind or away; those that are only coming are not missed.
+    private static func missing(
+        _ topic: String,
+        _ partition: PartitionDescription,
+        _ moves: [ReassignmentDescription]
+    ) -> [Int32] {
+        let name = PartitionName(topic, partition.id)
+        let adding = moves.first { $0.partition == name }?.adding ?? []
+        return partition.replicas.filter {
+            !partition.inSync.contains($0) && !adding.contains($0)
         }
     }
 
@@ -100,9 +130,5 @@ struct Status: ToolCommand {
             ])
         }
         return table.text
-    }
-
-    private static func list(_ ids: [Int32]) -> String {
-        ids.map(String.init).joined(separator: ",")
     }
 }

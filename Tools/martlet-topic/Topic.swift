@@ -206,8 +206,8 @@ struct Describe: ToolCommand {
                 String(partition.id),
                 partition.leader < 0 ? "none" : String(partition.leader),
                 partition.leaderEpoch < 0 ? "-" : String(partition.leaderEpoch),
-                Self.list(partition.replicas), Self.list(partition.inSync),
-                Self.list(partition.offline), remark,
+                Words.list(partition.replicas), Words.list(partition.inSync),
+                Words.list(partition.offline), remark,
             ])
         }
         print(table.text, terminator: "")
@@ -226,10 +226,6 @@ struct Describe: ToolCommand {
             if case .unsupported = error { return [] }
             throw error
         }
-    }
-
-    private static func list(_ ids: [Int32]) -> String {
-        ids.isEmpty ? "-" : ids.map(String.init).joined(separator: ",")
     }
 }
 

@@ -61,7 +61,7 @@ extension ControllerLink {
             return BrokerHeartbeatRequest(
                 session: session,
                 metadataVersion: broker.metadata.version,
-                digest: HostedDigest.text(of: hosted),
+                digest: HostedDigest.text(of: hosted.filter { !$0.isSuspect }),
                 groups: withGroups ? hosted : nil
             )
         }
@@ -109,10 +109,15 @@ extension ControllerLink {
         let session = configuration.registration.session
         for await _ in signals {
             try? await Task.sleep(for: configuration.reportDelay)
-            guard let leaders = try? await broker.run({ $0.takeLeaderReports() }) else { return }
-            guard !leaders.isEmpty else { continue }
+            guard let reports = try? await broker.run({ $0.takeReports() }) else { return }
+            guard !reports.leaders.isEmpty || !reports.members.isEmpty else { continue }
+            let request = ReportLeadersRequest(
+                session: session,
+                leaders: reports.leaders,
+                members: reports.members
+            )
             do {
-                _ = try await ask(ReportLeadersRequest(session: session, leaders: leaders))
+                _ = try await ask(request)
             } catch {
                 try? await Task.sleep(for: configuration.retryInterval)
                 _ = try? await broker.run { $0.reportAllLeaders() }

@@ -2,7 +2,7 @@ import InterBrokerProtocol
 import Model
 import RecordBatch
 
-/// The short form of what a broker hosts, by which a controller notices a difference.
+/// The short form of what a broker hosts and trusts, by which a controller notices a difference.
 enum HostedDigest {
     /// XXH64, seed 0, over the sorted (group, node) pairs, in 16 hexadecimal digits.
     ///

@@ -173,6 +173,21 @@ extension MetadataCache {
         self.topic(named: topic)?.partition(PartitionID(partition))
     }
 
+    /// The partition that a group holds.
+    func partition(of group: RaftGroupID) -> PartitionInfo? { cluster.partition(group)?.info }
+
+    /// The partitions with a reassignment under way, in order of groups.
+    var reassignments: [HostedPartition] { cluster.reassignments }
+
+    /// The groups of these partitions.
+    var reassignedGroups: [RaftGroupID] { cluster.reassigned }
+
+    /// Whether a replica lies in its broker's directory, and the broker is online.
+    func isAt(_ replica: ReplicaInfo) -> Bool {
+        guard let broker = cluster.broker(replica.broker) else { return false }
+        return broker.isOnline && broker.directoryID == replica.directoryID
+    }
+
     /// The replica that is to lead a group when nothing speaks against it.
     func preferredLeader(of group: RaftGroupID) -> NodeID? {
         cluster.partition(group)?.info.preferredLeader

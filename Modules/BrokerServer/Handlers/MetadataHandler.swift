@@ -2,6 +2,7 @@ import KafkaProtocol
 import Metadata
 import Model
 import NIOCore
+import Raft
 import RaftHost
 import RaftLog
 
@@ -112,9 +113,7 @@ enum MetadataHandler {
         _ partition: PartitionInfo,
         _ broker: Broker
     ) -> MetadataResponse.MetadataResponseTopic.MetadataResponsePartition {
-        let replicas = partition.replicas.map(\.node)
         let leader = broker.leader(of: partition.group)
-        let online = replicas.filter { broker.metadata.isOnline($0.broker) }
         var answer = MetadataResponse.MetadataResponseTopic.MetadataResponsePartition()
         answer.partitionIndex = partition.partition.rawValue
         if let leader, broker.metadata.isOnline(leader.node.broker) {
@@ -124,10 +123,15 @@ enum MetadataHandler {
             answer.errorCode = KafkaError.leaderNotAvailable.rawValue
             answer.leaderId = -1
         }
-        answer.replicaNodes = replicas.map(\.broker.rawValue)
-        let inSync = broker.table.partition(of: partition.group)?.inSyncNodesIfLeader ?? online
-        answer.isrNodes = inSync.map(\.broker.rawValue)
-        answer.offlineReplicas = replicas.filter { !online.contains($0) }.map(\.broker.rawValue)
+        // A broker stands here once, though it may hold a replica and fill its successor.
+        let brokers = partition.brokers
+        answer.replicaNodes = brokers.map(\.rawValue)
+        let inSync =
+            broker.table.partition(of: partition.group)?.inSyncNodesIfLeader
+            ?? partition.replicas.filter { !$0.joins && broker.metadata.isAt($0) }.map(\.node)
+        answer.isrNodes = brokers.filter { id in inSync.contains { $0.broker == id } }
+            .map(\.rawValue)
+        answer.offlineReplicas = brokers.filter { !broker.metadata.isOnline($0) }.map(\.rawValue)
         return answer
     }
 }
@@ -162,10 +166,10 @@ extension Broker {
 }
 
 extension Partition {
-    /// The replicas that keep up, as a leader sees them; this one included.
+    /// The voters that keep up, as a leader sees them; this one included.
     var inSyncNodes: [NodeID] {
         guard let replica else { return [] }
-        return replica.members.filter { node in
+        return replica.configuration.voters.filter { node in
             node == identity.node || replica.progress(of: node)?.isActive == true
         }
     }

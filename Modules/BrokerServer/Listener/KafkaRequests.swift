@@ -53,6 +53,8 @@ enum KafkaRequests {
         KafkaRequestEntry(.deleteTopics, DeleteTopicsHandler.handle),
         KafkaRequestEntry(.initProducerID, InitProducerIDHandler.handle),
         KafkaRequestEntry(.describeConfigs, DescribeConfigsHandler.handle),
+        KafkaRequestEntry(.alterPartitionReassignments, ReassignmentHandlers.alter),
+        KafkaRequestEntry(.listPartitionReassignments, ReassignmentHandlers.list),
         KafkaRequestEntry(.describeCluster, DescribeClusterHandler.handle),
     ]
 

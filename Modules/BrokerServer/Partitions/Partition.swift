@@ -15,6 +15,8 @@ protocol PartitionObserver: AnyObject {
     func partitionMoved(_ partition: Partition)
     /// The replica's role, term or leader changed, or its leadership is confirmed.
     func leadershipChanged(of partition: Partition)
+    /// The group's members changed.
+    func membersChanged(of partition: Partition)
 }
 
 /// How a produce to one partition ended.
@@ -42,6 +44,8 @@ public final class Partition {
     public private(set) var leadership = Leadership.unknown
     /// The offset after the last committed record; consumers see everything below it.
     public private(set) var highWatermark: Offset = 0
+    /// The newest target of a reassignment that the group has accepted, by its version.
+    private(set) var acceptedTarget: MetadataVersion = 0
     /// Bytes of batches applied since the process started; only differences mean something.
     private(set) var appliedBytes: UInt64 = 0
     /// The largest batch that a producer may send; the topic's `max.message.bytes`.
@@ -180,7 +184,7 @@ extension Partition: StateMachine {
 
     /// Takes a committed entry found on disk at start.
     public func recover(_ row: EntryRow, _ bytes: [UInt8]) {
-        guard row.isBatch else { return }
+        guard row.isBatch else { return accept(row, bytes) }
         if let batch = RecordBatchHeader(bytes).flatMap({ ProducerBatch($0) }) {
             producers.commit(
                 batch,
@@ -205,7 +209,7 @@ extension Partition: StateMachine {
 
     /// Takes a committed entry.
     public func apply(_ row: EntryRow, _ payload: Payload) {
-        guard row.isBatch else { return }
+        guard row.isBatch else { return accept(row, payload.copyBytes()) }
         highWatermark = row.nextOffset
         appliedBytes &+= UInt64(row.length)
         if let batch = ProducerBatch(payload) {
@@ -218,6 +222,19 @@ extension Partition: StateMachine {
         }
         groups?.replay(payload.copyBytes(), baseOffset: row.baseOffset)
         if !waitingFetches.isEmpty { observer?.partitionMoved(self) }
+    }
+
+    /// Takes note of an accepted target, which may stand beside a change of members.
+    private func accept(_ row: EntryRow, _ bytes: [UInt8]) {
+        guard row.type != .normal, let version = ConfChange.acceptedTarget(in: bytes) else {
+            return
+        }
+        acceptedTarget = max(acceptedTarget, version)
+    }
+
+    /// Takes a change of members.
+    public func configurationChanged(_ configuration: ConfState) {
+        observer?.membersChanged(of: self)
     }
 
     /// Takes a change of role, term or leader.

@@ -52,7 +52,8 @@ extension Broker {
         }
         if let running = table.partition(of: request.raftGroupID) {
             let isReplay =
-                recentStarts[request.raftGroupID] == id || isSame(running.identity, identity)
+                recentStarts[request.raftGroupID] == id
+                || isSame(running.identity, identity, join: request.join)
             return completion(isReplay ? .success("already running") : .failure(.alreadyRunning))
         }
         guard starting.insert(request.raftGroupID).inserted else {
@@ -97,9 +98,12 @@ extension Broker {
         )
     }
 
-    private func isSame(_ one: GroupIdentity, _ other: GroupIdentity) -> Bool {
-        one.topicID == other.topicID && one.partition == other.partition && one.node == other.node
-            && one.members.map(\.node).sorted() == other.members.map(\.node).sorted()
+    private func isSame(_ one: GroupIdentity, _ other: GroupIdentity, join: Bool) -> Bool {
+        guard one.topicID == other.topicID, one.partition == other.partition,
+            one.node == other.node
+        else { return false }
+        // Who joins takes the members from the log: those in the order are addresses only.
+        return join || one.members.map(\.node).sorted() == other.members.map(\.node).sorted()
     }
 
     /// Lets the preferred leader of a new group campaign until the group has a leader.

@@ -7,7 +7,8 @@ import RaftLog
 
 /// Stops this broker's replica of a partition, on the order of the controller leader.
 ///
-/// Only `purge` deletes data, and the controller sends it only for a topic that was deleted.
+/// Only `purge` deletes data, and the controller sends it only for a topic that was deleted or a
+/// replica that its group has let go.
 struct StopPartitionRaftGroupHandler: InterBrokerRequestHandler {
     let broker: BrokerReference
 
@@ -43,6 +44,11 @@ extension Broker {
         }
         guard !starting.contains(request.raftGroupID) else {
             return completion(.failure(Refusal("Raft group is starting")))
+        }
+        // The replica that is meant may have been succeeded here by now.
+        let here = manager.directory.identity(of: request.raftGroupID)?.node
+        if let node = request.nodeID, let here, here != node {
+            return completion(.success("not running"))
         }
         // Heartbeats name no topics: a controller that never knew a group cannot name its topic,
         // and may stop it all the same, but never delete it.

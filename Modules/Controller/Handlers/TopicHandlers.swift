@@ -48,3 +48,15 @@ struct AlterConfigsHandler: InterBrokerRequestHandler {
         try await controller.alterConfigs(request)
     }
 }
+
+/// Moves replicas of partitions.
+struct ReassignPartitionsHandler: InterBrokerRequestHandler {
+    let controller: ClusterController
+
+    func handle(
+        _ request: ReassignPartitionsRequest,
+        _ context: RequestContext
+    ) async throws(Refusal) -> ReassignPartitionsResponse {
+        try await controller.reassignPartitions(request)
+    }
+}

@@ -87,7 +87,7 @@ public struct BrokerHeartbeatRequest: InterBrokerRequest {
     public var session: SessionID
     /// The version that the broker has applied.
     public var metadataVersion: MetadataVersion
-    /// XXH64 over the sorted (group, node) pairs that it hosts, in hexadecimal.
+    /// XXH64 over the sorted (group, node) pairs that it hosts and trusts, in hexadecimal.
     public var digest: String
     /// All pairs, if the last answer wanted them.
     public var groups: [HostedReplica]?
@@ -124,16 +124,36 @@ public struct HostedReplica: Codable, Equatable, Sendable {
     public var group: RaftGroupID
     /// The replica.
     public var node: NodeID
+    /// Whether its data are known to be damaged: it neither votes nor acknowledges.
+    public var isSuspect: Bool
 
     /// Makes one of its fields.
-    public init(group: RaftGroupID, node: NodeID) {
+    public init(group: RaftGroupID, node: NodeID, isSuspect: Bool = false) {
         self.group = group
         self.node = node
+        self.isSuspect = isSuspect
     }
 
     private enum CodingKeys: String, CodingKey {
         case group
         case node
+        case isSuspect = "suspect"
+    }
+
+    /// Reads the fields; one with a default may be absent.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        group = try fields.decode(RaftGroupID.self, forKey: .group)
+        node = try fields.decode(NodeID.self, forKey: .node)
+        isSuspect = try fields.decodeIfPresent(Bool.self, forKey: .isSuspect) ?? false
+    }
+
+    /// Writes the fields; of a healthy replica, of which there are many, only two.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(group, forKey: .group)
+        try fields.encode(node, forKey: .node)
+        if isSuspect { try fields.encode(isSuspect, forKey: .isSuspect) }
     }
 }
 
@@ -156,7 +176,8 @@ public struct BrokerHeartbeatResponse: Codable, Equatable, Sendable {
     }
 }
 
-/// Tells which replicas of a broker have become leaders, or that they lead still.
+/// Tells which replicas of a broker have become leaders, or that they lead still, and how far
+/// reassignments have come.
 public struct ReportLeadersRequest: InterBrokerRequest {
     /// The answer to this request.
     public typealias Response = ReportLeadersResponse
@@ -168,16 +189,60 @@ public struct ReportLeadersRequest: InterBrokerRequest {
     public var session: SessionID
     /// The replicas that lead.
     public var leaders: [LeaderReport]
+    /// The members of groups that are led here and have a reassignment under way.
+    public var members: [MembersReport]
 
     /// Makes one of its fields.
-    public init(session: SessionID, leaders: [LeaderReport]) {
+    public init(session: SessionID, leaders: [LeaderReport], members: [MembersReport] = []) {
         self.session = session
         self.leaders = leaders
+        self.members = members
     }
 
     private enum CodingKeys: String, CodingKey {
         case session
         case leaders
+        case members
+    }
+
+    /// Reads the fields; one with a default may be absent.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        session = try fields.decode(SessionID.self, forKey: .session)
+        leaders = try fields.decode([LeaderReport].self, forKey: .leaders)
+        members = try fields.decodeIfPresent([MembersReport].self, forKey: .members) ?? []
+    }
+}
+
+/// The members that a group has committed, outside of any joint configuration.
+public struct MembersReport: Codable, Equatable, Sendable {
+    /// The group.
+    public var group: RaftGroupID
+    /// The target, by its version, that the group had accepted before it committed them.
+    public var targetVersion: MetadataVersion
+    /// Who votes.
+    public var voters: [NodeID]
+    /// Who receives entries without voting.
+    public var learners: [NodeID]
+
+    /// Makes one of its fields.
+    public init(
+        group: RaftGroupID,
+        targetVersion: MetadataVersion,
+        voters: [NodeID],
+        learners: [NodeID]
+    ) {
+        self.group = group
+        self.targetVersion = targetVersion
+        self.voters = voters
+        self.learners = learners
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case group
+        case targetVersion = "target_version"
+        case voters
+        case learners
     }
 }
 

@@ -94,6 +94,8 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
     public var purge: Bool
     /// The data directory that is meant; nil for whichever is there.
     public var directoryID: DirectoryID?
+    /// The replica that is meant, another one being left alone; nil for whichever is there.
+    public var nodeID: NodeID?
 
     /// Makes one of its fields.
     public init(
@@ -102,7 +104,8 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
         topicName: String,
         partitionID: PartitionID,
         purge: Bool = false,
-        directoryID: DirectoryID? = nil
+        directoryID: DirectoryID? = nil,
+        nodeID: NodeID? = nil
     ) {
         self.raftGroupID = raftGroupID
         self.topicID = topicID
@@ -110,6 +113,7 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
         self.partitionID = partitionID
         self.purge = purge
         self.directoryID = directoryID
+        self.nodeID = nodeID
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -119,6 +123,7 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
         case partitionID = "partition_id"
         case purge
         case directoryID = "directory_id"
+        case nodeID = "node_id"
     }
 
     /// Reads the fields; those with a default may be absent.
@@ -130,6 +135,7 @@ public struct StopPartitionRaftGroupRequest: InterBrokerRequest {
         partitionID = try fields.decode(PartitionID.self, forKey: .partitionID)
         purge = try fields.decodeIfPresent(Bool.self, forKey: .purge) ?? false
         directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
+        nodeID = try fields.decodeIfPresent(NodeID.self, forKey: .nodeID)
     }
 }
 

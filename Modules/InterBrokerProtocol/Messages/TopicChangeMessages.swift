@@ -258,14 +258,18 @@ public struct PartitionMove: Codable, Equatable, Sendable {
 public struct ReassignPartitionsResponse: Codable, Equatable, Sendable {
     /// The results.
     public var partitions: [PartitionResult]
+    /// The version with which the last of them is committed.
+    public var metadataVersion: MetadataVersion
 
     /// Makes one of its fields.
-    public init(partitions: [PartitionResult]) {
+    public init(partitions: [PartitionResult], metadataVersion: MetadataVersion) {
         self.partitions = partitions
+        self.metadataVersion = metadataVersion
     }
 
     private enum CodingKeys: String, CodingKey {
         case partitions
+        case metadataVersion = "metadata_version"
     }
 }
 

@@ -61,7 +61,8 @@ package struct RaftLogView {
     func termOrZero(at index: LogIndex) -> Term { (try? term(at: index)) ?? 0 }
 
     func matches(_ index: LogIndex, term: Term) -> Bool {
-        guard let ours = try? self.term(at: index) else { return false }
+        // New entries are asked for all the time: no error is thrown for them.
+        guard index <= lastIndex, let ours = try? self.term(at: index) else { return false }
         return ours == term
     }
 
@@ -91,14 +92,15 @@ package struct RaftLogView {
 // MARK: Appending
 
 extension RaftLogView {
-    /// Appends at the end, or replaces an uncommitted end.
-    package mutating func append(_ entries: ArraySlice<Entry>) {
-        guard let first = entries.first else { return }
+    /// Appends at the end, or replaces an uncommitted end, by the entries from a place on.
+    package mutating func append(_ entries: EntryList, from place: Int = 0) {
+        guard place < entries.count else { return }
+        let first = entries.index(at: place)
         precondition(
-            first.index > committed,
-            "after(\(first.index)) is out of range [committed(\(committed))]"
+            first > committed,
+            "after(\(first)) is out of range [committed(\(committed))]"
         )
-        unstable.replaceSuffix(entries)
+        unstable.replaceSuffix(entries, from: place)
     }
 
     /// Takes a leader's entries if the log holds the one before them.
@@ -107,17 +109,17 @@ extension RaftLogView {
     mutating func maybeAppend(
         after index: LogIndex,
         term: Term,
-        _ entries: [Entry],
+        _ entries: EntryList,
         leaderCommit: LogIndex
     ) throws(RaftError) -> LogIndex? {
         guard matches(index, term: term) else { return nil }
         let last = index + UInt64(entries.count)
         if let place = firstNew(entries) {
-            let conflict = entries[place].index
+            let conflict = entries.index(at: place)
             if conflict <= committed {
                 throw .conflictsWithCommitted(index: conflict, commit: committed)
             }
-            append(entries[place...])
+            append(entries, from: place)
         }
         try commit(to: min(leaderCommit, last))
         return last
@@ -126,12 +128,14 @@ extension RaftLogView {
     /// Where in the entries those begin that the log lacks or holds with another term.
     ///
     /// Entries that are there already stay: a late repetition must not cut what came after.
-    private func firstNew(_ entries: [Entry]) -> Int? {
-        for (place, entry) in entries.enumerated() where !matches(entry.index, term: entry.term) {
-            if entry.index <= lastIndex {
+    private func firstNew(_ entries: EntryList) -> Int? {
+        for place in 0..<entries.count {
+            let (index, term) = (entries.index(at: place), entries.term(at: place))
+            if matches(index, term: term) { continue }
+            if index <= lastIndex {
                 sink.info(
-                    "found conflict at index \(entry.index) [existing term: "
-                        + "\(termOrZero(at: entry.index)), conflicting term: \(entry.term)]"
+                    "found conflict at index \(index) [existing term: "
+                        + "\(termOrZero(at: index)), conflicting term: \(term)]"
                 )
             }
             return place
@@ -206,15 +210,15 @@ extension RaftLogView {
     }
 
     /// The next committed entries, as many as the budget for unapplied ones allows.
-    mutating func nextCommitted(allowUnstable: Bool) -> [Entry] {
-        guard hasNextCommitted(allowUnstable: allowUnstable) else { return [] }
+    mutating func nextCommitted(allowUnstable: Bool) -> EntryList {
+        guard hasNextCommitted(allowUnstable: allowUnstable) else { return EntryList() }
         let budget = applyingBytesMax - applyingBytes
         precondition(budget > 0, "applying entry size \(applyingBytes) exceeds its limit")
         do {
             return try slice(applying + 1, appliable(allowUnstable) + 1, bytesMax: budget)
         } catch .temporarilyUnavailable {
             isWaitingForEntries = true
-            return []
+            return EntryList()
         } catch {
             preconditionFailure("unexpected error when getting unapplied entries (\(error))")
         }
@@ -265,9 +269,9 @@ extension RaftLogView {
 
 extension RaftLogView {
     /// The entries from an index to the end, as many as fit.
-    func entries(from index: LogIndex, bytesMax: Int) throws(LogStorageError) -> [Entry] {
+    func entries(from index: LogIndex, bytesMax: Int) throws(LogStorageError) -> EntryList {
         let last = lastIndex
-        return index > last ? [] : try slice(index, last + 1, bytesMax: bytesMax)
+        return index > last ? EntryList() : try slice(index, last + 1, bytesMax: bytesMax)
     }
 
     /// Whether a condition holds for some entry of `from ..< to`, read page by page.
@@ -291,30 +295,21 @@ extension RaftLogView {
         _ from: LogIndex,
         _ to: LogIndex,
         bytesMax: Int
-    ) throws(LogStorageError) -> [Entry] {
+    ) throws(LogStorageError) -> EntryList {
         precondition(from <= to, "invalid slice \(from) > \(to)")
         if from < firstIndex { throw .compacted }
         precondition(
             to <= lastIndex + 1,
             "slice[\(from),\(to)) out of bound [\(firstIndex),\(lastIndex)]"
         )
-        if from == to { return [] }
+        if from == to { return EntryList() }
         let boundary = unstable.offset
         if from >= boundary {
             let all = unstable.slice(from, to)
-            return Array(all.prefix(all.countFitting(bytesMax)))
+            return EntryList(all.prefix(all.countFitting(bytesMax)))
         }
         let cut = min(to, boundary)
-        var entries: [Entry]
-        do {
-            entries = try storage.entries(from: from, to: cut, maxBytes: bytesMax)
-        } catch .unavailable {
-            preconditionFailure("entries[\(from):\(cut)) is unavailable from storage")
-        }
-        precondition(
-            !entries.isEmpty && UInt64(entries.count) <= cut - from,
-            "storage gave \(entries.count) entries for [\(from), \(cut))"
-        )
+        var entries = try stored(from, cut, bytesMax: bytesMax)
         guard to > boundary, UInt64(entries.count) == cut - from else { return entries }
         // Storage has given all it has: go on with the unstable part, as far as there is room.
         let rest = unstable.slice(boundary, to)
@@ -325,7 +320,26 @@ extension RaftLogView {
             if room < 0 { break }
             count += 1
         }
-        entries.append(contentsOf: rest.prefix(count))
+        entries.append(rest.prefix(count))
         return entries
+    }
+
+    /// Entries of `from ..< to` from storage, which has at least one of them.
+    private func stored(
+        _ from: LogIndex,
+        _ to: LogIndex,
+        bytesMax: Int
+    ) throws(LogStorageError) -> EntryList {
+        do {
+            if to == from + 1 { return EntryList(try storage.entry(at: from)) }
+            let entries = try storage.entries(from: from, to: to, maxBytes: bytesMax)
+            precondition(
+                !entries.isEmpty && UInt64(entries.count) <= to - from,
+                "storage gave \(entries.count) entries for [\(from), \(to))"
+            )
+            return EntryList(entries)
+        } catch .unavailable {
+            preconditionFailure("entries[\(from):\(to)) is unavailable from storage")
+        }
     }
 }

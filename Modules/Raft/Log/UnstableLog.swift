@@ -12,6 +12,8 @@ struct UnstableLog {
     private(set) var offset: LogIndex
     private(set) var isSnapshotHandedOver = false
     private(set) var handedOver: LogIndex
+    /// How many entries' memory is kept when there are none.
+    private static let capacityKept = 64
     private let sink: LogSink
 
     init(offset: LogIndex, sink: LogSink) {
@@ -41,7 +43,9 @@ struct UnstableLog {
     var hasNextEntries: Bool { handedOver < end }
 
     /// The entries that were not handed to storage yet.
-    var nextEntries: [Entry] { hasNextEntries ? Array(entries[place(handedOver)...]) : [] }
+    var nextEntries: EntryList {
+        hasNextEntries ? EntryList(entries[place(handedOver)...]) : EntryList()
+    }
 
     /// The snapshot, unless it was handed to storage already.
     var nextSnapshot: Snapshot? { isSnapshotHandedOver ? nil : snapshot }
@@ -83,7 +87,8 @@ extension UnstableLog {
         }
         let count = place(index) + 1
         if count == entries.count {
-            entries = []
+            // The next entries find room, but a burst does not keep its memory for ever.
+            entries.removeAll(keepingCapacity: entries.capacity <= Self.capacityKept)
         } else {
             entries.removeFirst(count)
         }
@@ -111,23 +116,26 @@ extension UnstableLog {
         isSnapshotHandedOver = false
     }
 
-    /// Appends entries, replacing whatever stands at their indexes and after.
-    mutating func replaceSuffix(_ new: ArraySlice<Entry>) {
-        guard let from = new.first?.index else { return }
-        if from == end {
-            entries.append(contentsOf: new)
-        } else if from <= offset {
+    /// Appends entries from a place on, replacing whatever stands at their indexes and after.
+    mutating func replaceSuffix(_ new: EntryList, from place: Int = 0) {
+        guard place < new.count else { return }
+        let from = new.index(at: place)
+        if from != end { cut(from: from) }
+        for place in place..<new.count { entries.append(new[place]) }
+    }
+
+    private mutating func cut(from index: LogIndex) {
+        if index <= offset {
             // All of ours goes, and entries that storage has confirmed are unstable again.
-            sink.info("replace the unstable entries from index \(from)")
-            entries = Array(new)
-            offset = from
-            handedOver = from
+            sink.info("replace the unstable entries from index \(index)")
+            entries = []
+            offset = index
+            handedOver = index
         } else {
-            precondition(from < end, "entries after \(end) leave a gap before \(from)")
-            sink.info("truncate the unstable entries before index \(from)")
-            entries.removeSubrange(place(from)...)
-            entries.append(contentsOf: new)
-            handedOver = min(handedOver, from)
+            precondition(index < end, "entries after \(end) leave a gap before \(index)")
+            sink.info("truncate the unstable entries before index \(index)")
+            entries.removeSubrange(place(index)...)
+            handedOver = min(handedOver, index)
         }
     }
 }

@@ -47,30 +47,14 @@ public struct Entry: Equatable, Sendable {
     public var sizeBytes: Int { payload.count + Self.overheadBytes }
 }
 
-extension Collection<Entry> {
-    /// The sum of the entries' sizes.
-    var sizeBytes: Int {
-        var total = 0
-        for entry in self { total += entry.sizeBytes }
-        return total
-    }
-
-    /// The sum of the payloads alone.
-    var payloadBytes: Int {
-        var total = 0
-        for entry in self { total += entry.payload.count }
-        return total
-    }
-
+extension ArraySlice<Entry> {
     /// How many entries from the front fit into a limit; at least one, if there is one.
     func countFitting(_ bytesMax: Int) -> Int {
         var total = 0
-        var fitting = 0
-        for entry in self {
-            total += entry.sizeBytes
-            if total > bytesMax, fitting > 0 { break }
-            fitting += 1
+        for place in indices {
+            total += self[place].sizeBytes
+            if total > bytesMax, place > startIndex { return place - startIndex }
         }
-        return fitting
+        return count
     }
 }

@@ -17,7 +17,7 @@ public struct Message: Sendable {
     /// The entry before `entries`; in a response, the entry that is answered for.
     public var index: LogIndex
     /// New entries, without gaps.
-    public var entries: [Entry]
+    public var entries: EntryList
     /// The sender's commit index.
     public var commit: LogIndex
     /// The vote to store, in `storageAppend`.
@@ -29,8 +29,18 @@ public struct Message: Sendable {
     /// A read request's number; in heartbeats the number of reads waiting, in votes `transfer`.
     public var context: UInt64?
     /// What to deliver once a storage message has been carried out.
-    public var responses: [Message]
+    ///
+    /// That of a `storageApply` is made when it is asked for: the same entries go back.
+    public var responses: [Message] {
+        get { isAnsweredByItself ? [applyResponse] : storedResponses ?? [] }
+        set {
+            isAnsweredByItself = false
+            storedResponses = newValue
+        }
+    }
 
+    private var storedResponses: [Message]?
+    private var isAnsweredByItself = false
     private var box: SnapshotBox?
 
     /// The snapshot to install.
@@ -47,7 +57,7 @@ public struct Message: Sendable {
         term: Term = 0,
         logTerm: Term = 0,
         index: LogIndex = 0,
-        entries: [Entry] = [],
+        entries: EntryList = EntryList(),
         commit: LogIndex = 0,
         vote: NodeID = .none,
         snapshot: Snapshot? = nil,
@@ -68,8 +78,25 @@ public struct Message: Sendable {
         self.reject = reject
         self.rejectHint = rejectHint
         self.context = context
-        self.responses = responses
+        self.storedResponses = responses.isEmpty ? nil : responses
         self.box = snapshot.map(SnapshotBox.init)
+    }
+
+    /// Asks to apply entries; its only response is `applyResponse`.
+    init(applying entries: EntryList, by id: NodeID) {
+        self.init(type: .storageApply, to: .localApplyThread, from: id, entries: entries)
+        isAnsweredByItself = true
+    }
+
+    /// What tells a replica that the entries of this `storageApply` were applied.
+    public var applyResponse: Message {
+        precondition(type == .storageApply, "\(type) is not answered by its entries")
+        return Message(
+            type: .storageApplyResponse,
+            to: from,
+            from: .localApplyThread,
+            entries: entries
+        )
     }
 
     /// The context of a vote request that a leader asked for: leases do not hold against it.
@@ -132,10 +159,11 @@ extension Message {
 
     private var appendFlaw: String? {
         var (lastTerm, lastIndex) = (logTerm, index)
-        for entry in entries {
-            guard entry.index == lastIndex + 1 else { return "entries with a gap" }
-            guard entry.term >= lastTerm else { return "entries with falling terms" }
-            (lastTerm, lastIndex) = (entry.term, entry.index)
+        for place in 0..<entries.count {
+            let (term, index) = (entries.term(at: place), entries.index(at: place))
+            guard index == lastIndex + 1 else { return "entries with a gap" }
+            guard term >= lastTerm else { return "entries with falling terms" }
+            (lastTerm, lastIndex) = (term, index)
         }
         return lastTerm <= term ? nil : "entries from the future"
     }

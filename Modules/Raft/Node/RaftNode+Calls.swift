@@ -29,14 +29,21 @@ extension RaftNode {
         try handle(Message(type: .hup))
     }
 
+    /// Appends a payload to the log, or forwards it to the leader.
+    ///
+    /// - Throws: `RaftError.proposalDropped`; then it was not appended.
+    public mutating func propose(_ payload: Payload) throws(RaftError) {
+        let entries = EntryList(Entry(payload: payload))
+        try handle(Message(type: .propose, from: id, entries: entries))
+    }
+
     /// Appends payloads to the log in one step, or forwards them to the leader.
     ///
     /// - Throws: `RaftError.proposalDropped`; then none of them was appended.
     public mutating func propose(_ payloads: [Payload]) throws(RaftError) {
         precondition(!payloads.isEmpty, "\(id.hexadecimal) stepped empty MsgProp")
-        var message = Message(type: .propose, from: id)
-        message.entries = payloads.map { Entry(payload: $0) }
-        try handle(message)
+        let entries = EntryList(payloads.map { Entry(payload: $0) })
+        try handle(Message(type: .propose, from: id, entries: entries))
     }
 
     /// Proposes a change of members; the empty one asks to leave a joint configuration.
@@ -126,11 +133,6 @@ extension RaftNode {
     /// What this replica knows of a member's log; meaningful while it leads.
     public func progress(of node: NodeID) -> Progress? {
         tracker.place(of: node).map { tracker.peers[$0] }
-    }
-
-    /// Whether this replica leads and some member does not answer it.
-    public var hasSilentMember: Bool {
-        role == .leader && tracker.peers.contains { $0.id != id && !$0.isAnswering }
     }
 
     /// Everything at once, copied.

@@ -69,7 +69,7 @@ extension RaftNode {
         }
         var entries = message.entries
         let pendingBefore = pendingConfIndex
-        for place in entries.indices where entries[place].type != .normal {
+        for place in 0..<entries.count where entries.type(at: place) != .normal {
             try checkConfChange(&entries[place], index: log.lastIndex + UInt64(place) + 1)
         }
         guard append(entries) else {
@@ -81,7 +81,7 @@ extension RaftNode {
     }
 
     /// Appends to the own log in this term; false if the uncommitted tail is full.
-    mutating func append(_ proposed: [Entry]) -> Bool {
+    mutating func append(_ proposed: EntryList) -> Bool {
         let bytes = proposed.payloadBytes
         // One proposal of any size fits into an empty tail, and an empty one always does: a new
         // leader and a joint configuration must not be held up.
@@ -97,12 +97,11 @@ extension RaftNode {
         traceReplicated(proposed)
         var entries = proposed
         var last = log.lastIndex
-        for place in entries.indices {
+        for place in 0..<entries.count {
             last += 1
-            entries[place].term = term
-            entries[place].index = last
+            entries.stamp(place, term: term, index: last)
         }
-        log.append(entries[...])
+        log.append(entries)
         // The own acknowledgement counts like any other: when the entries are durable.
         send(Message(type: .appendResponse, to: id, index: last))
         return true

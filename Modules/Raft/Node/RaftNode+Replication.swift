@@ -20,7 +20,7 @@ extension RaftNode {
         guard let previousTerm = try? log.term(at: previous) else {
             return maybeSendSnapshot(place)
         }
-        var entries: [Entry] = []
+        var entries = EntryList()
         // With a full window an empty append still finds out whether the others got lost.
         if tracker.peers[place].state != .replicate || !tracker.peers[place].inflights.isFull {
             do {

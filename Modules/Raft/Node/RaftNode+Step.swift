@@ -18,8 +18,8 @@ extension RaftNode {
             if message.index != 0 { log.becameStable(message.index, term: message.logTerm) }
             if let snapshot = message.snapshot { snapshotApplied(snapshot) }
         case .storageApplyResponse:
-            if let last = message.entries.last {
-                applied(to: last.index, bytes: message.entries.sizeBytes)
+            if let last = message.entries.lastIndex {
+                applied(to: last, bytes: message.entries.sizeBytes)
                 uncommittedBytes = max(0, uncommittedBytes - message.entries.payloadBytes)
             }
         default:

@@ -73,8 +73,13 @@ public struct RaftRest: Sendable {
     /// Another member of the group; `place` is below `peerCount`.
     public func peer(_ place: Int) -> NodeID { members[place] }
 
-    /// Whether a leader has heard nothing of some member in this period and the one before.
-    public var hasSilentMember: Bool { heard | heardBefore != allHeard }
+    /// Whether a leader has heard from a member in this period or the one before.
+    public func isAnswering(_ node: NodeID) -> Bool {
+        for place in 0..<peerCount where members[place] == node {
+            return (heard | heardBefore) & 1 << UInt8(place) != 0
+        }
+        return false
+    }
 
     private var allHeard: UInt8 { UInt8(truncatingIfNeeded: 1 << peerCount - 1) }
 }

@@ -159,7 +159,7 @@ struct RecordReader {
                 )
             )
         }
-        message.entries = entries
+        message.entries = EntryList(entries)
     }
 
     private func snapshot(

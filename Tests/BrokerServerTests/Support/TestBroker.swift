@@ -201,7 +201,7 @@ final class TestController: ControllerAccess {
     }
 
     @discardableResult
-    private func commit(_ command: MetadataCommand) -> [Effect] {
+    func commit(_ command: MetadataCommand) -> [Effect] {
         let from = cluster.version
         let effects = cluster.apply(command, at: from + 1)
         let json = String(decoding: command.json, as: UTF8.self)
@@ -234,6 +234,7 @@ final class TestController: ControllerAccess {
         switch request {
         case let request as InterBrokerProtocol.CreateTopicsRequest: response = create(request)
         case let request as InterBrokerProtocol.DeleteTopicsRequest: response = delete(request)
+        case let request as ReassignPartitionsRequest: response = reassign(request)
         case let request as AllocateProducerIDsRequest:
             commit(.allocateProducerIDs(request.count))
             response = AllocateProducerIDsResponse(
@@ -278,6 +279,45 @@ final class TestController: ControllerAccess {
                     replicationFactor: 1
                 )
             }
+        )
+    }
+
+    /// Commits the moves; who is named must have been registered with `register`.
+    private func reassign(_ request: ReassignPartitionsRequest) -> ReassignPartitionsResponse {
+        let results = request.partitions.map { move in
+            var result = PartitionResult(
+                topicName: move.topicName,
+                partitionID: move.partitionID,
+                errorCode: 0
+            )
+            let name = TopicName(move.topicName)
+            guard let info = name.flatMap({ cluster.topic($0) })?.partition(move.partitionID) else {
+                result.errorCode = 3
+                return result
+            }
+            let command = PartitionReassignment(group: info.group, brokers: move.replicas)
+            for case .refused(let refusal) in commit(.reassignPartition(command)) {
+                result.errorCode = move.replicas == nil ? 85 : 39
+                result.message = refusal.description
+            }
+            return result
+        }
+        return ReassignPartitionsResponse(partitions: results, metadataVersion: cluster.version)
+    }
+
+    /// Takes another broker into the cluster, of which only the metadata know.
+    func register(_ id: Int32) {
+        commit(
+            .registerBroker(
+                BrokerRegistration(
+                    id: BrokerID(id),
+                    session: SessionID(UniqueID(high: 5, low: UInt64(id))),
+                    directoryID: DirectoryID(UniqueID(high: 6, low: UInt64(id))),
+                    clientHost: "127.0.0.1",
+                    clientPort: 9092 + id,
+                    peerAddress: "127.0.0.1:1"
+                )
+            )
         )
     }
 

@@ -35,7 +35,7 @@ final class ScriptNode {
 
     var id: NodeID { config.id }
 
-    func apply(_ entries: [Entry]) throws {
+    func apply(_ entries: EntryList) throws {
         for entry in entries {
             guard var snapshot = storage.history.last else { return }
             var update = entry.payload.copyBytes()
@@ -99,7 +99,11 @@ final class ScriptStorage: LogStorage {
         log.install(snapshot)
     }
 
-    func append(_ state: HardState?, _ entries: [Entry], _ snapshot: Snapshot?) throws {
+    func append(
+        _ state: HardState?,
+        _ entries: EntryList,
+        _ snapshot: Snapshot?
+    ) throws {
         if let state, !state.isEmpty { log.hardState = state }
         guard let snapshot, !snapshot.isEmpty else { return log.append(entries) }
         if !entries.isEmpty {

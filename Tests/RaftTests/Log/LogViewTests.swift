@@ -20,7 +20,7 @@ import Testing
             applyingBytesMax: .max,
             sink: LogSink(hook: nil)
         )
-        log.append(entries(unstable, from: first + UInt64(stable.count))[...])
+        log.append(entries(unstable, from: first + UInt64(stable.count)))
         return log
     }
 
@@ -109,7 +109,7 @@ import Testing
         firstUnstable: LogIndex
     ) throws {
         var log = log(stable: [1, 2])
-        log.append(entries(terms, from: first)[...])
+        log.append(entries(terms, from: first))
         #expect(try log.entries(from: 1, bytesMax: .max).map(\.term) == expected)
         #expect(log.unstable.offset == firstUnstable)
     }
@@ -146,7 +146,7 @@ import Testing
     func `an append is taken where it matches and commits no further`(append: Append) throws {
         var log = log(unstable: [1, 2, 3])
         try log.commit(to: 1)
-        let new = entries(append.terms, from: append.index + 1)
+        let new: EntryList = entries(append.terms, from: append.index + 1)
         let match = try log.maybeAppend(
             after: append.index,
             term: append.term,
@@ -188,7 +188,7 @@ import Testing
             applyingBytesMax: .max,
             sink: LogSink(hook: nil)
         )
-        log.append(entries((751...1_000).map { Term($0) }, from: 751)[...])
+        log.append(entries((751...1_000).map { Term($0) }, from: 751))
         let isCommitted = log.maybeCommit(1_000, term: 1_000)
         #expect(isCommitted)
         log.applied(to: 1_000, bytes: 0)

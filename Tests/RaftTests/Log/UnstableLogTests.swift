@@ -17,10 +17,10 @@ import Testing
         var log = UnstableLog(offset: offset, sink: LogSink(hook: nil))
         if let snapshot { log.restore(snapshot) }
         let handed = Int((handedOver ?? offset).rawValue - offset.rawValue)
-        let all = entries(terms, from: offset)
-        log.replaceSuffix(all.prefix(handed))
+        let all: [Entry] = entries(terms, from: offset)
+        log.replaceSuffix(EntryList(Array(all.prefix(handed))))
         if handed > 0 { log.handOver() }
-        log.replaceSuffix(all.dropFirst(handed))
+        log.replaceSuffix(EntryList(Array(all.dropFirst(handed))))
         return log
     }
 
@@ -185,7 +185,7 @@ import Testing
         expected: [Term]
     ) {
         var log = unstable(terms, at: 5, handedOver: handedOver)
-        log.replaceSuffix(entries(new, from: first)[...])
+        log.replaceSuffix(entries(new, from: first))
         #expect(log.offset == offset)
         #expect(log.handedOver == newHandedOver)
         #expect(log.entries.map(\.term) == expected)

@@ -61,7 +61,7 @@ import Testing
             term: slice.term,
             logTerm: slice.previous.term,
             index: slice.previous.index,
-            entries: slice.entries.map { Entry(term: $0.term, index: $0.index) }
+            entries: EntryList(slice.entries.map { Entry(term: $0.term, index: $0.index) })
         )
         #expect(message.isAcceptableFromPeer == slice.isSound)
     }
@@ -85,9 +85,9 @@ import Testing
     }
 
     @Test func `an empty entry has no payload bytes`() {
-        #expect([Entry(), Entry()].payloadBytes == 0)
-        #expect([Entry(), Entry()].sizeBytes == 2 * Entry.overheadBytes)
-        #expect([entry(1, 1, "abc")].payloadBytes == 3)
+        #expect(EntryList([Entry(), Entry()]).payloadBytes == 0)
+        #expect(EntryList([Entry(), Entry()]).sizeBytes == 2 * Entry.overheadBytes)
+        #expect(EntryList(entry(1, 1, "abc")).payloadBytes == 3)
     }
 
     @Test(
@@ -97,8 +97,9 @@ import Testing
         bytesMax: Int,
         count: Int
     ) {
-        #expect(entries([4, 5, 6], from: 4).countFitting(bytesMax) == count)
-        #expect([Entry]().countFitting(bytesMax) == 0)
+        let all: [Entry] = entries([4, 5, 6], from: 4)
+        #expect(all[...].countFitting(bytesMax) == count)
+        #expect(all.suffix(0).countFitting(bytesMax) == 0)
     }
 
     @Test func `an empty change asks to leave, whatever its context`() {

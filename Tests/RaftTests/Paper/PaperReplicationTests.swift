@@ -99,7 +99,7 @@ import Testing
                 type: .append,
                 from: 2,
                 term: 1,
-                entries: sent,
+                entries: EntryList(sent),
                 commit: LogIndex(UInt64(commit))
             )
         )

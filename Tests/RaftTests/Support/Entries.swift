@@ -6,6 +6,12 @@ func entries(_ terms: [Term], from first: LogIndex = 1) -> [Entry] {
     terms.enumerated().map { Entry(term: $1, index: first + UInt64($0)) }
 }
 
+/// The same, as messages carry them.
+@_disfavoredOverload
+func entries(_ terms: [Term], from first: LogIndex = 1) -> EntryList {
+    EntryList(entries(terms, from: first))
+}
+
 /// An entry that carries a text.
 func entry(_ term: Term, _ index: LogIndex, _ text: String) -> Entry {
     Entry(term: term, index: index, payload: Payload(Array(text.utf8)))

@@ -13,6 +13,8 @@ final class SoloNode {
     private(set) var writes: [Message] = []
     var isDiskStalled = false
     private var applies: [Message] = []
+    /// The same for all rounds, as an owner does it.
+    private var ready = Ready()
     var isApplyingStalled = false
 
     /// Starts member 1 of a group of `count`, with a log of the given terms from index 1.
@@ -48,7 +50,7 @@ final class SoloNode {
     func drain() -> [Message] {
         var sent: [Message] = []
         while node.hasReady {
-            let ready = node.ready()
+            node.ready(into: &ready)
             readStates += ready.readStates
             for message in ready.messages {
                 switch message.to {

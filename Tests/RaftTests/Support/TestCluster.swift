@@ -30,6 +30,8 @@ final class TestCluster {
     var stalledApplies: Set<NodeID> = []
     /// How replicas are configured when they are started; it may look at the id.
     var configure: (inout RaftConfig) -> Void
+    /// The same for all replicas and rounds, as an owner does it.
+    private var ready = Ready()
     /// Receives the steps of all replicas, in their order.
     private let trace: TraceHook?
 
@@ -131,7 +133,7 @@ extension TestCluster {
     func collect(_ id: NodeID) -> Bool {
         let place = place(id)
         guard replicas[place].node.hasReady else { return false }
-        let ready = replicas[place].node.ready()
+        replicas[place].node.ready(into: &ready)
         replicas[place].readStates += ready.readStates
         for message in ready.messages {
             switch message.to {
