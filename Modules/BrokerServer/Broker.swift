@@ -88,8 +88,8 @@ public final class Broker {
     /// Takes the way to the controllers.
     public func use(_ controllers: any ControllerAccess) { self.controllers = controllers }
 
-    /// Begins the regular work, at every tick of the Raft groups: produce timeouts, consumer groups'
-    /// deadlines, idle connections.
+    /// Begins the regular work, at every tick of the Raft groups: produce timeouts, deadlines of
+    /// consumer groups, reassignments, idle connections.
     public func startTicking() {
         manager.onTick { [weak self] ticks in self?.tick(ticks) }
     }
