@@ -15,6 +15,7 @@ extension RaftManager {
         ticks += 1
         metrics.groups.set(table.groups.count)
         metrics.leaders.set(leaderCount)
+        restingLeaderCount = 0
         for place in table.groups.indices where !tickAtRest(place) {
             let replica = table.replicas[place]
             guard !replica.isSuspect else { continue }
@@ -29,6 +30,7 @@ extension RaftManager {
             }
             if replica.node.hasReady { markDirty(replica) }
         }
+        metrics.leadersResting.set(restingLeaderCount)
         sendHeartbeats()
         tickCatchUps()
         for work in tickWork { work(ticks) }
@@ -40,6 +42,7 @@ extension RaftManager {
         case .wake: return false
         case .nothing: return true
         case .heartbeats:
+            restingLeaderCount += 1
             let rest = table.rest(place)
             for peer in 0..<rest.peerCount {
                 addHeartbeat(

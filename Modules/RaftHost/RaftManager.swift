@@ -22,6 +22,8 @@ public final class RaftManager {
     public internal(set) var ticks: UInt64 = 0
     /// How many groups are led here.
     public internal(set) var leaderCount = 0
+    /// How many of them sent their heartbeats at rest in the last tick.
+    package internal(set) var restingLeaderCount = 0
 
     let options: RaftHostOptions
     let metrics: RaftHostMetrics

@@ -38,7 +38,7 @@ public final class Replica {
     /// may use it, everyone else uses `node`.
     package private(set) var core: RaftNode
     /// Whether ticks and heartbeats go to the manager's record instead of the core.
-    var isResting = false
+    private(set) var isResting = false
     let stateMachine: any StateMachine
     unowned let manager: RaftManager
     var pending: Deque<PendingProposal> = []
@@ -97,6 +97,12 @@ public final class Replica {
     }
 
     private func wake() { if isResting { manager.table.wake(self) } }
+
+    /// Lets ticks and heartbeats go to a record; for the manager's table alone.
+    func rest() {
+        isResting = true
+        core.releaseSpareMemory()
+    }
 
     /// Takes up what happened while it rested; for the manager's table alone.
     func wake(from rest: RaftRest) {

@@ -86,7 +86,7 @@ extension ReplicaTable {
         let replica = replicas[place]
         guard replica.mayRest, let rest = replica.core.rest else { return false }
         rests[place] = rest
-        replica.isResting = true
+        replica.rest()
         return true
     }
 

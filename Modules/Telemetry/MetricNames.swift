@@ -61,6 +61,12 @@ extension MetricName {
         .seconds,
         "Time from a proposal to its commit."
     )
+    /// Groups led here that have nothing to do.
+    public static let raftLeadersResting = MetricName(
+        "raft_leaders_resting",
+        .gauge,
+        "Raft groups led here to which nothing happens but time and heartbeats."
+    )
     /// Appends that did not fit a follower's log.
     public static let raftAppendsRejected = MetricName(
         "raft_appends_rejected_total",
@@ -339,8 +345,9 @@ extension MetricName {
     /// Every family, in the order in which the text shows them.
     public static let all: [MetricName] = [
         interBrokerRequestDuration, interBrokerRequests, peerRefusals, connections,
-        raftGroups, raftLeaders, raftElections, raftLeaderChanges, raftProposalsRefused,
-        raftCommitDuration, raftAppendsRejected, raftCatchUpBytes, raftCatchUpsWaiting,
+        raftGroups, raftLeaders, raftLeadersResting, raftElections, raftLeaderChanges,
+        raftProposalsRefused, raftCommitDuration, raftAppendsRejected, raftCatchUpBytes,
+        raftCatchUpsWaiting,
         raftMessagesSent, raftMessagesReceived, raftMessagesDropped,
         raftTransportBytes, raftTransportQueueBytes, raftStreams,
         walBytes, walFrames, walFrameBytes, walSyncDuration, walQueueDepth, tailCacheBytes,

@@ -18,7 +18,10 @@ import Testing
         }
 
         func tick(_ id: NodeID) {
-            if mayRest, rests[id] == nil { rests[id] = cluster[id].rest }
+            if mayRest, rests[id] == nil {
+                rests[id] = cluster[id].rest
+                if rests[id] != nil { cluster[id].releaseSpareMemory() }
+            }
             switch rests[id]?.tick() ?? .wake {
             case .nothing: taken += 1
             case .heartbeats:
@@ -279,6 +282,23 @@ import Testing
         cluster.loses = { $0.to == 2 && $0.type == .timeoutNow }
         cluster[1].transferLeadership(to: 2)
         #expect(rest(cluster, 1) == nil)
+    }
+
+    @Test func `a replica that rests keeps no memory for its next round`() throws {
+        let cluster = quietCluster()
+        try cluster.propose(1, "a")
+        cluster.settle()
+        for id in Self.ids {
+            let kept = [cluster[id].messages.capacity, cluster[id].log.unstable.entries.capacity]
+            #expect(kept.contains { $0 > 0 })
+            cluster[id].releaseSpareMemory()
+            #expect(cluster[id].messages.capacity == 0)
+            #expect(cluster[id].messagesAfterAppend.capacity == 0)
+            #expect(cluster[id].log.unstable.entries.capacity == 0)
+        }
+        try cluster.propose(1, "b")
+        cluster.settle()
+        #expect(cluster.texts(3).suffix(2) == ["a", "b"])
     }
 
     @Test func `the record of a replica that is awake takes nothing`() {

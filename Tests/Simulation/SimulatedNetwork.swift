@@ -135,6 +135,7 @@ extension Simulation {
         on lane: RaftLane = .live
     ) {
         checker.sent(received.group, received.message)
+        if lane == .catchUp { catchUps += 1 }
         transmit(from: owner, to: received.message.to.owner, .message(received), on: lane)
     }
 

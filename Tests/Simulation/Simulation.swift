@@ -58,6 +58,10 @@ public final class Simulation {
     var calmReceipts: [RaftGroupID: Int] = [:]
     var plans: [GroupPlan] = []
     var isTouched: [Bool]
+    /// Ticks in which a leader was at rest, summed up over all groups.
+    var rests = 0
+    /// Messages that took the lane for catching up.
+    var catchUps = 0
     /// Sabotage: answers that do not wait for the disk.
     var hastyAnswers: [(replica: Replica, message: Message)] = []
 
@@ -95,6 +99,8 @@ public final class Simulation {
             seconds: Double(now) / 1e6,
             entries: checker.committed.values.reduce(0) { $0 + $1.count },
             acknowledged: checker.receipts.values.reduce(0) { $0 + $1.count },
+            rests: rests,
+            catchUps: catchUps,
             traceHash: trace.hash,
             violation: checker.violation,
             mix: mix.description
@@ -226,6 +232,7 @@ public final class Simulation {
         trace.tell(now, host.name, "ticks")
         trace.mix(now, 3, UInt64(place))
         manager.tick()
+        rests += manager.restingLeaderCount
         isTouched[place] = true
     }
 
@@ -285,6 +292,10 @@ public struct SimulationResult: Sendable {
     public let entries: Int
     /// How many of them were acknowledged to a producer.
     public let acknowledged: Int
+    /// In how many ticks a leader was at rest, summed up over all groups.
+    public let rests: Int
+    /// How many messages took the lane for catching up.
+    public let catchUps: Int
     /// Equal for two runs of one seed.
     public let traceHash: UInt64
     /// The first broken promise; nil for a good run.
