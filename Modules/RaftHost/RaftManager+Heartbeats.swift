@@ -100,7 +100,10 @@ extension RaftManager {
             if table.hear(beat, place) || (table.letRest(place) && table.hear(beat, place)) {
                 answers.add(number)
             } else {
-                receive(beat.message, for: table.replicas[place])
+                let message = beat.message
+                // The transport has not looked at what a round says.
+                guard message.isAcceptableFromPeer else { continue }
+                receive(message, for: table.replicas[place])
             }
         }
         if !answers.places.isEmpty { heartbeats[peer(owner)].add(answers) }

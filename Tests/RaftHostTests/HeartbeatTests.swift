@@ -195,6 +195,29 @@ import Testing
         #expect(answers(cluster).contains(HeartbeatAnswers(number: 7, places: [1..<2])))
     }
 
+    @Test(arguments: [-1, 1, 2, 3, 99] as [Int32], [0, 1, .max] as [UInt64])
+    func `a round that says the impossible changes nothing`(owner: Int32, term: UInt64) throws {
+        let cluster = try quietCluster()
+        let leader = try #require(cluster.leaders().first)
+        let before = cluster.hosts.map { cluster.replica($0)?.term }
+        for host in cluster.hosts {
+            // With the owner -1 it comes from one of the core's own threads.
+            let from = NodeID(owner: owner, incarnation: owner == -1 ? .max : 1)
+            let beat = Heartbeat(
+                group: 1001,
+                from: from,
+                to: host.node,
+                term: Term(term),
+                commit: LogIndex(.max)
+            )
+            host.manager?.receive(HeartbeatRound(number: 7, beats: [beat, beat]), from: owner)
+        }
+        _ = cluster.run(ticks: 3) { false }
+        #expect(cluster.hosts.allSatisfy { cluster.replica($0)?.isSuspect == false })
+        #expect(cluster.hosts.map { cluster.replica($0)?.term } == before)
+        #expect(cluster.leaders().first === leader)
+    }
+
     @Test func `numbers of rounds differ from run to run of a process`() throws {
         let cluster = try quietCluster()
         let leader = try #require(cluster.leaders().first)
