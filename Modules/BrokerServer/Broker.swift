@@ -36,6 +36,7 @@ public final class Broker {
     var recentStarts: [RaftGroupID: RequestID] = [:]
     private(set) var groups: (any GroupCoordinator)?
     private(set) var controllers: (any ControllerAccess)?
+    private var metadataFile: MetadataFile?
     private(set) lazy var reassigner = Reassigner(self)
     private(set) lazy var producerIDs = ProducerIDs { [unowned self] completion in
         self.reserveProducerIDs(completion)
@@ -88,10 +89,23 @@ public final class Broker {
     /// Takes the way to the controllers.
     public func use(_ controllers: any ControllerAccess) { self.controllers = controllers }
 
+    /// Begins with the metadata that a file holds, and keeps it there from now on.
+    public func use(_ file: MetadataFile) {
+        if let known = file.read(of: clusterID) { metadata.restore(known) }
+        file.use { [unowned self] in metadata.snapshot }
+        metadataFile = file
+    }
+
     /// Begins the regular work, at every tick of the Raft groups: produce timeouts, deadlines of
     /// consumer groups, reassignments, idle connections.
     public func startTicking() {
         manager.onTick { [weak self] ticks in self?.tick(ticks) }
+    }
+
+    /// Calls back once the metadata is on disk as this broker knows it.
+    public func storeMetadata(_ completion: @escaping () -> Void) {
+        guard let metadataFile else { return completion() }
+        metadataFile.flush(completion)
     }
 
     /// Closes every client connection and waits for nothing more.
@@ -174,7 +188,14 @@ extension Broker {
 
     /// Why a partition that is not hosted here cannot be used: it lives elsewhere, or nowhere.
     func absenceError(_ topic: String, _ partition: Int32) -> KafkaError {
-        metadata.holds(topic, partition) ? .notLeaderOrFollower : .unknownTopicOrPartition
+        metadata.holds(topic, partition) || !metadata.isConfirmed
+            ? .notLeaderOrFollower : .unknownTopicOrPartition
+    }
+
+    /// What is said of a topic that this broker does not know: before it has heard a controller it
+    /// cannot tell, and clients ask again.
+    var unknownTopicError: KafkaError {
+        metadata.isConfirmed ? .unknownTopicOrPartition : .leaderNotAvailable
     }
 }
 
@@ -356,6 +377,7 @@ extension Broker {
         let change = metadata.apply(update)
         if !change.deletedTopics.isEmpty { groups?.topicsDeleted(change.deletedTopics) }
         guard change.isContinued else { return pullMetadata() }
+        metadataFile?.changed()
         metrics.metadataVersion.set(Int(clamping: metadata.version.rawValue))
         for partition in table.all {
             partition.messageBytesMax = messageBytesMax(of: partition.topic)

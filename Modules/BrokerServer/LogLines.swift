@@ -234,6 +234,16 @@ enum LogLines {
         logger.error("Cannot understand the controllers' metadata: \(reason)")
     }
 
+    static func metadataCopyUnreadable(_ path: String, _ reason: String, _ logger: Logger) {
+        logger.warning(
+            "\(path) cannot be read, the metadata comes from the controllers: \(reason)"
+        )
+    }
+
+    static func metadataCopyNotWritten(_ reason: String, _ logger: Logger) {
+        logger.warning("The copy of the metadata on disk is out of date: \(reason)")
+    }
+
     static func topicCreated(_ topic: String, _ logger: Logger) {
         logger.info("Topic \(topic) is created", metadata: ["MARTLET_TOPIC": "\(topic)"])
     }

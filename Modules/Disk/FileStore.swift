@@ -51,6 +51,23 @@ extension FileStore {
             if kind(of: made) == nil { try makeDirectory(made) }
         }
     }
+
+    /// Gives a file new content as a whole: after a crash it holds the old bytes or the new ones.
+    ///
+    /// Durable when this returns. `NAME.new` beside it is used on the way.
+    public func replace(
+        _ name: String,
+        in directory: String,
+        with bytes: [UInt8]
+    ) throws(DiskError) {
+        let path = "\(directory)/\(name)"
+        let file = try open("\(path).new", .create)
+        try file.truncate(to: 0)
+        try file.write(bytes, at: 0)
+        try file.sync()
+        try rename("\(path).new", to: path)
+        try syncDirectory(directory)
+    }
 }
 
 /// A lock that is held until it is released or forgotten.

@@ -81,8 +81,9 @@ public final class RaftManager {
         }
     }
 
-    /// Has other work of the loop done at every tick, after that of the groups: a loop that wakes
-    /// up once does everything at once. Given is how many ticks have gone by.
+    /// Has other work of the loop done at every tick, after that of the groups.
+    ///
+    /// A loop that wakes up once does everything at once. Given is how many ticks have gone by.
     public func onTick(_ work: @escaping (_ ticks: UInt64) -> Void) {
         eventLoop.preconditionInEventLoop()
         tickWork.append(work)

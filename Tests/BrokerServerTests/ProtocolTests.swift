@@ -107,9 +107,7 @@ import Testing
                 TestClient.frame(.metadata, 9, MetadataRequest())
             )
         }
-        var futures: [EventLoopFuture<ByteBuffer>] = [client.send(frames)]
-        for _ in 1..<200 { futures.append(client.send(ByteBuffer())) }
-        for future in futures {
+        for future in client.send(frames, answers: 200) {
             let answer = try TestClient.decode(
                 try await future.get(),
                 .metadata,

@@ -1,5 +1,6 @@
 import KafkaProtocol
 import NIOCore
+import RaftHost
 import RecordBatch
 import Testing
 
@@ -76,6 +77,55 @@ import Testing
     ) async throws -> Fetched {
         let response = try await client.call(.fetch, version, request, FetchResponse.self)
         return try #require(response.responses.first?.partitions.first)
+    }
+
+    @Test func `what comes behind a batch that was turned away is no gap of the producer's`()
+        async throws
+    {
+        // One batch may be uncommitted, and those that come with it are refused.
+        let broker = try await TestBroker.start(host: { $0.uncommittedBytesMax = 1 })
+        try await broker.createTopic("t")
+        let client = try await broker.client()
+        func frame(_ sequence: Int32) -> ByteBuffer {
+            let batch = testBatch(["\(sequence)"], producer: (7, 0, sequence))
+            return TestClient.frame(.produce, 9, Self.produceRequest("t", 0, batch))
+        }
+        var frames = ByteBuffer()
+        for sequence in Int32(0)..<4 { frames.writeImmutableBuffer(frame(sequence)) }
+        var codes: [Int16] = []
+        for future in client.send(frames, answers: 4) {
+            let response = try TestClient.decode(
+                try await future.get(),
+                .produce,
+                9,
+                ProduceResponse.self
+            )
+            codes += response.responses.flatMap(\.partitionResponses).map(\.errorCode)
+        }
+        #expect(codes == [0, 19, 19, 19])
+        for sequence in Int32(1)..<4 {
+            let batch = testBatch(["\(sequence)"], producer: (7, 0, sequence))
+            #expect(try await Self.produce(client, "t", batch).errorCode == 0)
+        }
+        // A gap of its own is one.
+        let gap = testBatch(["x"], producer: (7, 0, 9))
+        #expect(try await Self.produce(client, "t", gap).errorCode == 45)
+        try await broker.stop()
+    }
+
+    @Test func `a producer that was turned away is remembered for a while`() {
+        var turnedAway = TurnedAway()
+        let now = NIODeadline.now()
+        turnedAway.note(1, at: now)
+        #expect(turnedAway.contains(1, at: now) && !turnedAway.contains(2, at: now))
+        #expect(!turnedAway.contains(1, at: now + TurnedAway.memory))
+        turnedAway.forget(1)
+        #expect(!turnedAway.contains(1, at: now))
+        for producer in 0..<Int64(TurnedAway.producersMax) + 1 {
+            turnedAway.note(producer, at: now)
+        }
+        #expect(!turnedAway.contains(0, at: now))
+        #expect(turnedAway.contains(Int64(TurnedAway.producersMax), at: now))
     }
 
     @Test func `what is produced is fetched`() async throws {

@@ -92,5 +92,11 @@ struct ClientTests {
         ) async throws {
             try await library.play("large")
         }
+
+        @Test func `a partition moves from broker to broker with everything that is in it`()
+            async throws
+        {
+            try await Library.kafkaPython.play("moves")
+        }
     }
 }

@@ -89,6 +89,20 @@ package final class ServerProcess {
         }
     }
 
+    /// What `/metrics` says of a name without labels; nil without a name or an answer.
+    package func metric(_ name: String) async throws -> Double? {
+        guard let httpPort else { return nil }
+        let read = """
+            import sys, urllib.request
+            print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+            """
+        let address = "http://127.0.0.1:\(httpPort)/metrics"
+        let answer = try await runCommand(Places.python, ["-c", read, address], in: directory)
+        guard answer.isSuccess else { return nil }
+        let line = answer.output.split(separator: "\n").first { $0.hasPrefix("\(name) ") }
+        return line?.split(separator: " ").last.flatMap { Double($0) }
+    }
+
     /// The last lines of its log.
     package var logTail: String {
         readFile(logFile).split(separator: "\n").suffix(25).joined(separator: "\n")

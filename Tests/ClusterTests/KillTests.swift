@@ -81,6 +81,25 @@ extension ClusterTests {
             }
         }
 
+        @Test func `brokers that start while no controller lives serve what they have`()
+            async throws
+        {
+            try await TestCluster.run("orphans") { cluster in
+                try await cluster.create("orders", partitions: 3)
+                // A producer gets its id from the controllers, so this one has it before.
+                let load = try await Load(on: cluster, topic: "orders", partitions: 3, writers: 1)
+                cluster.killAll()
+                let time = monotonicMilliseconds()
+                for broker in cluster.brokers { try broker.start() }
+                for broker in cluster.brokers { try await broker.waitUntilReady() }
+                _ = try await load.untilWritten(after: time)
+                for controller in cluster.controllers { try controller.start() }
+                let before = load.acknowledged
+                try await eventually("load") { load.acknowledged > before + 200 }
+                print(try await load.endAndCheck(), terminator: "")
+            }
+        }
+
         @Test func `daemons that are asked to stop do so with status 0 and lose nothing`()
             async throws
         {

@@ -26,6 +26,7 @@ final class BrokerDaemon: Sendable {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let writer = ThreadExecutor(name: "wal")
     let reader = ThreadExecutor(name: "reader")
+    let keeper = ThreadExecutor(name: "metadata")
     let control = DaemonControl()
     let progress = ProgressRegistry()
     let session: SessionID
@@ -164,6 +165,15 @@ final class BrokerDaemon: Sendable {
             logger: logger
         )
         broker.clusterID = state.clusterID
+        broker.use(
+            MetadataFile(
+                directory: settings.dataDirectory,
+                files: files,
+                executor: keeper,
+                eventLoop: loop,
+                logger: logger
+            )
+        )
         var groupSettings = GroupSettings()
         groupSettings.initialRebalanceDelay = TimeAmount(settings.groupInitialRebalanceDelay)
         broker.use(GroupService(broker: broker, settings: groupSettings))
@@ -315,6 +325,9 @@ final class BrokerDaemon: Sendable {
     private func closeLog() async {
         guard let parts = parts.withLock({ $0 }) else { return }
         let loop = parts.broker.eventLoop
+        await withCheckedContinuation { continuation in
+            loop.execute { parts.broker.value.storeMetadata { continuation.resume() } }
+        }
         try? await loop.submit {
             parts.broker.value.manager.shutdown()
             parts.transport.value.shutdown()

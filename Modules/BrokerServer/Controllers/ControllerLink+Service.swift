@@ -49,7 +49,11 @@ extension ControllerLink {
         try await broker.run { broker in
             broker.clusterID = answer.clusterID
             broker.reportAllLeaders()
-            if broker.metadata.version < answer.metadataVersion { broker.pullMetadata() }
+            if broker.metadata.version < answer.metadataVersion {
+                broker.pullMetadata()
+            } else {
+                broker.metadata.confirm()
+            }
         }
     }
 

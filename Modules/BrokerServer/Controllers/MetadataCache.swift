@@ -6,6 +6,8 @@ import NIOCore
 /// This broker's copy of the cluster's metadata, and who leads which group.
 ///
 /// - Thread: the broker's event loop.
+/// What a broker has read from its own disk is a beginning: it may lack what was made since. Until
+/// the controllers have been heard, nothing that is missing may be denied.
 /// - Invariant: `version` never falls. A push whose predecessor is missing changes nothing but the
 ///   leaders; the broker pulls what lies between.
 final class MetadataCache {
@@ -14,6 +16,8 @@ final class MetadataCache {
     private let eventLoop: any EventLoop
     private var waits: [Wait] = []
     private var isCheckScheduled = false
+    /// Whether a controller has been heard since this process started.
+    private(set) var isConfirmed = false
 
     private struct Wait {
         let condition: () -> Bool
@@ -36,6 +40,21 @@ final class MetadataCache {
         var deletedTopics: [String] = []
     }
 
+    /// Takes what this broker knew when it ran last.
+    func restore(_ known: ClusterMetadata) {
+        precondition(version == 0, "the controllers have been heard already")
+        cluster = known
+    }
+
+    /// Notes that the controllers know nothing newer.
+    func confirm() {
+        isConfirmed = true
+        scheduleCheck()
+    }
+
+    /// All that is known, as controllers write it in snapshots; nil before anything was heard.
+    var snapshot: ClusterMetadata? { version > 0 ? cluster : nil }
+
     /// Takes changes, and says what came of them.
     func apply(_ update: MetadataUpdate) -> Change {
         var change = Change()
@@ -48,6 +67,7 @@ final class MetadataCache {
         if let full = update.full {
             // An older snapshot can only have been overtaken on its way.
             if full.version >= cluster.version { change.deletedTopics = replace(with: full) }
+            isConfirmed = true
             return change
         }
         // Versions have gaps, as not every entry of the controllers' log is a command; what tells
@@ -62,6 +82,7 @@ final class MetadataCache {
                 change.deletedTopics.append(topic.name.text)
             }
         }
+        isConfirmed = true
         return change
     }
 

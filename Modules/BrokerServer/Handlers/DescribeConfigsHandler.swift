@@ -44,7 +44,7 @@ enum DescribeConfigsHandler {
         _ result: inout DescribeConfigsResponse.DescribeConfigsResult
     ) {
         guard let topic = broker.metadata.topic(named: resource.resourceName) else {
-            result.errorCode = KafkaError.unknownTopicOrPartition.rawValue
+            result.errorCode = broker.unknownTopicError.rawValue
             return
         }
         for config in TopicConfig.all where isWanted(config.name, resource) {

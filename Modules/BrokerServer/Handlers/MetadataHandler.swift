@@ -10,6 +10,8 @@ import RaftLog
 enum MetadataHandler {
     /// How long a request waits for a topic that it has created.
     private static let creationWait = TimeAmount.seconds(2)
+    /// How long a request waits for the first word from a controller.
+    private static let confirmationWait = TimeAmount.seconds(2)
 
     static func handle(
         _ broker: Broker,
@@ -17,13 +19,34 @@ enum MetadataHandler {
         _ reader: inout KafkaReader
     ) throws(KafkaCodecError) {
         let body = try MetadataRequest(reading: &reader, version: request.version)
+        // What was made while this broker was away is known in a moment.
+        broker.metadata.wait(
+            for: { canAnswer(body, broker.metadata) },
+            atMost: confirmationWait,
+            then: { answer(broker, request, body) }
+        )
+    }
+
+    /// Whether the answer is more than a guess.
+    private static func canAnswer(_ body: MetadataRequest, _ metadata: MetadataCache) -> Bool {
+        guard !metadata.onlineBrokers.isEmpty else { return false }
+        return metadata.isConfirmed
+            || (body.topics ?? []).allSatisfy { topic in
+                guard let name = topic.name else {
+                    return metadata.topic(TopicID(topic.topicId)) != nil
+                }
+                return metadata.topic(named: name) != nil
+            }
+    }
+
+    private static func answer(_ broker: Broker, _ request: KafkaRequest, _ body: MetadataRequest) {
         let missing = toCreate(body, broker, request.version)
-        guard !missing.isEmpty else { return answer(broker, request, body) }
+        guard !missing.isEmpty else { return describe(broker, request, body) }
         for name in missing { broker.autoCreate(name) }
         broker.metadata.wait(
             for: { missing.allSatisfy { broker.hasLeaders($0) } },
             atMost: creationWait,
-            then: { answer(broker, request, body) }
+            then: { describe(broker, request, body) }
         )
     }
 
@@ -34,7 +57,7 @@ enum MetadataHandler {
         _ version: Int16
     ) -> [String] {
         guard broker.options.autoCreateTopics, version < 4 || body.allowAutoTopicCreation,
-            broker.metadata.version > 0
+            broker.metadata.isConfirmed
         else { return [] }
         return (body.topics ?? []).compactMap { topic in
             guard let name = topic.name, let valid = TopicName(name), !valid.isInternal,
@@ -44,7 +67,11 @@ enum MetadataHandler {
         }
     }
 
-    private static func answer(_ broker: Broker, _ request: KafkaRequest, _ body: MetadataRequest) {
+    private static func describe(
+        _ broker: Broker,
+        _ request: KafkaRequest,
+        _ body: MetadataRequest
+    ) {
         var response = MetadataResponse()
         response.brokers = broker.metadata.onlineBrokers.map { info in
             var answer = MetadataResponse.MetadataResponseBroker()
@@ -75,13 +102,15 @@ enum MetadataHandler {
                 if let info = broker.metadata.topic(named: name) { return describe(info, broker) }
                 return unknown(
                     name,
-                    TopicName(name) == nil
-                        ? .invalidTopicException : .unknownTopicOrPartition
+                    TopicName(name) == nil ? .invalidTopicException : broker.unknownTopicError
                 )
             }
             let id = TopicID(topic.topicId)
             if let info = broker.metadata.topic(id) { return describe(info, broker) }
-            var answer = unknown("", .unknownTopicID)
+            var answer = unknown(
+                "",
+                broker.metadata.isConfirmed ? .unknownTopicID : .leaderNotAvailable
+            )
             answer.topicId = topic.topicId
             return answer
         }

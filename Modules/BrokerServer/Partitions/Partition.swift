@@ -62,6 +62,7 @@ public final class Partition {
     private(set) var replica: Replica?
 
     private(set) var producers: ProducerState
+    private var turnedAway = TurnedAway()
     private var duplicates: [(batch: ProducerBatch, completion: (ProduceOutcome) -> Void)] = []
     private weak var observer: (any PartitionObserver)?
 
@@ -121,17 +122,24 @@ extension Partition {
         completion: @escaping (ProduceOutcome) -> Void
     ) {
         guard let replica, replica.acceptsProposals else {
+            if let producer { turnedAway.note(producer.producerID) }
             return completion(.failed(.notLeaderOrFollower))
         }
         if let producer {
             switch producers.check(producer) {
-            case .accept: producers.propose(producer)
+            case .accept:
+                producers.propose(producer)
+                turnedAway.forget(producer.producerID)
             case .duplicate(let baseOffset):
                 return completion(.appended(baseOffset: baseOffset))
             case .duplicateInFlight:
                 return duplicates.append((producer, completion))
             case .epochFenced: return completion(.failed(.invalidProducerEpoch))
-            case .outOfOrder: return completion(.failed(.outOfOrderSequenceNumber))
+            case .outOfOrder:
+                let isBehindAnother = turnedAway.contains(producer.producerID)
+                return completion(
+                    .failed(isBehindAnother ? .notEnoughReplicas : .outOfOrderSequenceNumber)
+                )
             }
         }
         var isReturned = false
@@ -141,6 +149,7 @@ extension Partition {
                 completion(.appended(baseOffset: baseOffset.rawValue))
             case .notLeader, .refused:
                 if !isReturned, let producer { self?.producers.retractProposal(producer) }
+                if let producer { self?.turnedAway.note(producer.producerID) }
                 completion(.failed(outcome.kafkaError))
             }
         }

@@ -134,14 +134,8 @@ public final class BrokerStateFile: ControllerEpochStore {
         guard let bytes = try? encoder.encode(state) else {
             return .failure(.unreadable(Self.name))
         }
-        let path = "\(directory)/\(Self.name)"
         do throws(DiskError) {
-            let file = try files.open("\(path).new", .create)
-            try file.truncate(to: 0)
-            try file.write(Array(bytes), at: 0)
-            try file.sync()
-            try files.rename("\(path).new", to: path)
-            try files.syncDirectory(directory)
+            try files.replace(Self.name, in: directory, with: Array(bytes))
             return .success(())
         } catch {
             return .failure(.disk(error))

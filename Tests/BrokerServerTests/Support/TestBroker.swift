@@ -53,10 +53,13 @@ final class TestBroker: Sendable {
         self.port = listener.localAddress?.port ?? 0
     }
 
-    /// Starts a broker; after another one, on its files and with its cluster's metadata.
+    /// Starts a broker; after another one, on its files and with its cluster's metadata, unless no
+    /// controller `answers`.
     static func start(
         after other: TestBroker? = nil,
-        change: @Sendable (inout BrokerOptions) -> Void = { _ in }
+        answers: Bool = true,
+        change: @Sendable (inout BrokerOptions) -> Void = { _ in },
+        host changeHost: @escaping @Sendable (inout RaftHostOptions) -> Void = { _ in }
     ) async throws -> TestBroker {
         let files = other?.files ?? MemoryFiles()
         let cluster = other?.metadata.withLock { $0 }
@@ -80,11 +83,11 @@ final class TestBroker: Sendable {
         )
         let options = brokerOptions(change)
         let groups = NIOLoopBoundBox.makeBoxSendingValue(logs, eventLoop: loop)
-        let brokerOptions = options
         let log = RecordingLog()
         let reference = try await loop.submit {
             var host = RaftHostOptions()
             host.tick = .milliseconds(5)
+            changeHost(&host)
             let manager = RaftManager(
                 eventLoop: loop,
                 directory: directory,
@@ -92,18 +95,15 @@ final class TestBroker: Sendable {
                 random: SystemRandomNumberGenerator(),
                 logger: log.logger
             )
-            let broker = Broker(
+            let file = MetadataFile(
+                directory: path,
+                files: files,
+                executor: reader,
                 eventLoop: loop,
-                options: brokerOptions,
-                manager: manager,
-                metrics: BrokerMetrics(MetricsRegistry()),
                 logger: log.logger
             )
-            broker.clusterID = TestController.cluster
-            var settings = GroupSettings()
-            settings.initialRebalanceDelay = .zero
-            broker.use(GroupService(broker: broker, settings: settings))
-            broker.use(TestController(broker, cluster))
+            let broker = makeBroker(manager, options, file, log)
+            if answers { broker.use(TestController(broker, cluster)) }
             try broker.recover(groups.value)
             manager.startTicking()
             broker.startTicking()
@@ -124,6 +124,27 @@ final class TestBroker: Sendable {
         )
     }
 
+    private static func makeBroker(
+        _ manager: RaftManager,
+        _ options: BrokerOptions,
+        _ file: MetadataFile,
+        _ log: RecordingLog
+    ) -> Broker {
+        let broker = Broker(
+            eventLoop: manager.eventLoop,
+            options: options,
+            manager: manager,
+            metrics: BrokerMetrics(MetricsRegistry()),
+            logger: log.logger
+        )
+        broker.clusterID = TestController.cluster
+        broker.use(file)
+        var settings = GroupSettings()
+        settings.initialRebalanceDelay = .zero
+        broker.use(GroupService(broker: broker, settings: settings))
+        return broker
+    }
+
     private static func brokerOptions(
         _ change: (inout BrokerOptions) -> Void
     ) -> BrokerOptions {
@@ -141,6 +162,9 @@ final class TestBroker: Sendable {
     /// Stops in good order; the files can be opened again.
     func stop() async throws {
         try await listener.close()
+        _ = await reference.wait { (broker, done: @escaping @Sendable (Bool) -> Void) in
+            broker.storeMetadata { done(true) }
+        }
         let cluster = try await reference.run { broker in
             broker.shutdown()
             broker.manager.shutdown()
@@ -161,12 +185,18 @@ final class TestBroker: Sendable {
     func createTopic(_ name: String, partitions: Int32 = 1) async throws {
         _ = await reference.wait { (broker, done: @escaping @Sendable (Bool) -> Void) in
             broker.createTopic(NewTopic(name: name, partitions: partitions, replicationFactor: 1))
+            done(true)
+        }
+        await waitForLeaders(of: name)
+    }
+
+    /// Returns once every partition of a topic has a leader.
+    func waitForLeaders(of name: String) async {
+        _ = await reference.wait { (broker, done: @escaping @Sendable (Bool) -> Void) in
             broker.metadata.wait(
                 for: { broker.hasLeaders(name) },
                 atMost: .seconds(10),
-                then: {
-                    done(true)
-                }
+                then: { done(true) }
             )
         }
     }
@@ -185,6 +215,8 @@ final class TestController: ControllerAccess {
         if let known {
             let json = String(decoding: known.json, as: UTF8.self)
             push(GetTopicMetadataResponse(version: known.version, full: true), json)
+        } else {
+            commit(.setClusterID(Self.cluster))
         }
         commit(
             .registerBroker(

@@ -28,21 +28,26 @@ final class TestClient: Sendable {
     }
 
     /// Sends a request and gives a future answer: the bytes behind the correlation id.
-    func send(_ bytes: ByteBuffer) -> EventLoopFuture<ByteBuffer> {
-        let promise = channel.eventLoop.makePromise(of: ByteBuffer.self)
+    func send(_ bytes: ByteBuffer) -> EventLoopFuture<ByteBuffer> { send(bytes, answers: 1)[0] }
+
+    /// Sends several requests as one piece; every one of them is owed an answer.
+    func send(_ bytes: ByteBuffer, answers: Int) -> [EventLoopFuture<ByteBuffer>] {
         let channel = channel
+        let promises = (0..<answers).map { _ in
+            channel.eventLoop.makePromise(of: ByteBuffer.self)
+        }
         channel.eventLoop.execute {
             do {
                 let collector = try channel.pipeline.syncOperations.handler(
                     type: AnswerCollector.self
                 )
-                collector.expect(promise)
+                for promise in promises { collector.expect(promise) }
                 channel.writeAndFlush(bytes, promise: nil)
             } catch {
-                promise.fail(Failure.closed)
+                for promise in promises { promise.fail(Failure.closed) }
             }
         }
-        return promise.futureResult
+        return promises.map(\.futureResult)
     }
 
     /// Sends bytes that are owed no answer.

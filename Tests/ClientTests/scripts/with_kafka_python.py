@@ -234,6 +234,35 @@ def large(bootstrap, topic):
     equal(send(bootstrap, topic, [(b"k", b"x" * 900_000)]), [0], "a message of 900 kB")
 
 
+def moves(bootstrap, topic):
+    """A partition moves from broker to broker; only this library can order that."""
+    client = create(bootstrap, topic, replicas=1)
+    items = records(50, "moves")
+    send(bootstrap, topic, items)
+    place = TopicPartition(topic, 0)
+    nobody = TopicPartition("no-" + topic, 0)
+
+    def copies():
+        return client.describe_topics([topic])[0]["partitions"][0]["replica_nodes"]
+
+    home = copies()[0]
+    for target in [broker for broker in (1, 2, 3) if broker != home] + [home]:
+        answers = client.alter_partition_reassignments({place: [target], nobody: [1]})
+        equal(answers[place], None, "the answer to the move")
+        equal(answers[nobody].errno, 3, "the answer for a topic that does not exist")
+        until(lambda: not client.list_partition_reassignments([place]), "the end of the move")
+        until(lambda: copies() == [target], f"the only copy on broker {target}")
+    refused = client.alter_partition_reassignments({place: [1, 99]})[place]
+    equal(refused.errno, 39, "the answer for a broker that does not exist")
+    cancelled = client.alter_partition_reassignments({place: None})[place]
+    equal(cancelled.errno, 85, "the answer when there is nothing to cancel")
+    client.close()
+    reader = consumer(bootstrap)
+    reader.assign([place])
+    equal(pairs(read(reader, 50)), items, "what was written before the moves")
+    reader.close()
+
+
 run(
     {
         "metadata": metadata,
@@ -244,5 +273,6 @@ run(
         "topics": topics,
         "unknown": unknown,
         "large": large,
+        "moves": moves,
     }
 )
