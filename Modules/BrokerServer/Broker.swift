@@ -45,8 +45,9 @@ public final class Broker {
     private var connections: [ObjectIdentifier: KafkaConnection] = [:]
     private var connectionLimits: ConnectionLimits
     private var flushQueue: [KafkaConnection] = []
-    private var ticker: RepeatedTask?
     private var isStopped = false
+    /// What `countUnderReplicated` has found; it is called once a second.
+    private var underReplicatedCount = 0
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
@@ -95,13 +96,10 @@ public final class Broker {
         metadataFile = file
     }
 
-    /// Begins the regular work: produce timeouts and idle connections, ten times a second.
+    /// Begins the regular work, at every tick of the Raft groups: produce timeouts, deadlines of
+    /// consumer groups, reassignments, idle connections.
     public func startTicking() {
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ticker = eventLoop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(100),
-            delay: .milliseconds(100)
-        ) { _ in bound.value.tick() }
+        manager.onTick { [weak self] ticks in self?.tick(ticks) }
     }
 
     /// Calls back once the metadata is on disk as this broker knows it.
@@ -114,18 +112,20 @@ public final class Broker {
     public func shutdown() {
         eventLoop.preconditionInEventLoop()
         isStopped = true
-        ticker?.cancel()
         leaderSignal?.finish()
         pullSignal?.finish()
         for connection in connections.values { connection.close(.shutdown) }
     }
 
-    private func tick() {
+    private func tick(_ ticks: UInt64) {
+        guard !isStopped else { return }
         let now = NIODeadline.now()
         for produce in produceTimeouts.expired(at: now) { produce.expire() }
         metadata.expireWaits(at: now)
+        groups?.tick()
         reassigner.tick()
-        guard manager.ticks % 100 == 0 else { return }
+        if ticks % 10 == 0 { metrics.underReplicated.set(countUnderReplicated()) }
+        guard ticks % 100 == 0 else { return }
         let limit = now - options.limits.idleMax
         for connection in connections.values
         where connection.isQuiet && connection.lastActivity < limit {
@@ -133,7 +133,6 @@ public final class Broker {
         }
         metrics.connections.set(connections.count)
         metrics.partitions.set(table.count)
-        metrics.underReplicated.set(underReplicatedCount)
         metrics.reassigning.set(reassigner.count)
     }
 }
@@ -273,25 +272,25 @@ extension Broker {
         }
     }
 
-    /// Partitions led here with a replica that is behind or away.
+    /// Counts the partitions led here with a replica that is behind or away.
     ///
     /// While replicas move, as many as before the move are enough.
-    var underReplicatedCount: Int {
-        table.all.count { partition in
+    func countUnderReplicated() -> Int {
+        underReplicatedCount = table.all.count { partition in
             guard partition.leadership.isLeader else { return false }
             let info = metadata.partition(of: partition.identity.group)
             let wanted = info.map { $0.reassignment?.original.count ?? $0.replicas.count }
             let voters = partition.replica?.configuration.voters.count ?? 0
             return partition.inSyncNodes.count < wanted ?? voters
         }
+        return underReplicatedCount
     }
 
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
     public var statusLine: String {
-        let leading = table.all.count { $0.leadership.isLeader }
         let partitions = table.count == 1 ? "1 partition" : "\(table.count) partitions"
         return """
-            serving: \(partitions), leader of \(leading), \
+            serving: \(partitions), leader of \(manager.leaderCount), \
             \(underReplicatedCount) under-replicated
             """
     }

@@ -10,6 +10,9 @@ public import RaftHost
 /// - Thread: the broker's event loop only; `answer` is called there once, perhaps before the call
 ///   returns, perhaps seconds later.
 public protocol GroupCoordinator: AnyObject {
+    /// Looks at what is due: sessions, rebalances, expired offsets; called about ten times a
+    /// second.
+    func tick()
     /// Answers JoinGroup.
     func joinGroup(
         _ request: JoinGroupRequest,

@@ -9,6 +9,10 @@ public struct RaftHostMetrics: Sendable {
     let proposalsRefused: CounterMetric
     let proposalsMisdirected: CounterMetric
     let commitDuration: HistogramMetric
+    let leadersResting: GaugeMetric
+    let appendsRejected: CounterMetric
+    let catchUpBytes: CounterMetric
+    let catchUpsWaiting: GaugeMetric
 
     /// Makes the metrics in a registry.
     public init(_ registry: MetricsRegistry = .process) {
@@ -19,5 +23,9 @@ public struct RaftHostMetrics: Sendable {
         proposalsRefused = registry.counter(.raftProposalsRefused, ["reason": "limit"])
         proposalsMisdirected = registry.counter(.raftProposalsRefused, ["reason": "not_leader"])
         commitDuration = registry.histogram(.raftCommitDuration)
+        leadersResting = registry.gauge(.raftLeadersResting)
+        appendsRejected = registry.counter(.raftAppendsRejected)
+        catchUpBytes = registry.counter(.raftCatchUpBytes)
+        catchUpsWaiting = registry.gauge(.raftCatchUpsWaiting)
     }
 }

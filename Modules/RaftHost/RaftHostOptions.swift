@@ -18,9 +18,17 @@ public struct RaftHostOptions: Sendable {
     public var uncommittedBytesMax = 64 << 20
     /// A snapshot is taken after so many applied entries, if the state machine gives one; 10,000.
     public var snapshotEntries: UInt64 = 10_000
-
     /// A snapshot of which nothing is heard for so many ticks is sent again; 300.
     public var snapshotTicksMax = 300
+    /// Replicas that lag far behind are sent so many bytes in a second, all together; 64 MiB.
+    ///
+    /// Not counted is what is still in memory; not held up is a group that has no majority else.
+    public var catchUpBytesPerSecond = 64 << 20
+
+    var catchUpBytesPerTick: Int {
+        let ticks = max(1, 1_000_000_000 / max(1, tick.nanoseconds))
+        return catchUpBytesPerSecond / Int(ticks)
+    }
 
     /// The defaults.
     public init() {}

@@ -3,6 +3,7 @@ public import Model
 import NIOCore
 import Raft
 public import RaftLog
+import Telemetry
 
 extension RaftManager {
     /// Starts a group that was found on this daemon's disk, rebuilding its applied state.
@@ -10,7 +11,7 @@ extension RaftManager {
     /// - Throws: `alreadyRunning`, or `storage` if its log cannot be read.
     public func recover(_ log: GroupLog, stateMachine: any StateMachine) throws(RaftHostError) {
         eventLoop.preconditionInEventLoop()
-        guard replicas[log.identity.group] == nil else {
+        guard table[log.identity.group] == nil else {
             throw .alreadyRunning(log.identity.group)
         }
         let commit = log.initialState.0.commit
@@ -57,7 +58,7 @@ extension RaftManager {
         completion: @escaping (Result<Void, RaftHostError>) -> Void
     ) {
         eventLoop.preconditionInEventLoop()
-        guard replicas[identity.group] == nil else {
+        guard table[identity.group] == nil else {
             return completion(.failure(.alreadyRunning(identity.group)))
         }
         let bound = NIOLoopBound((self, stateMachine, completion), eventLoop: eventLoop)
@@ -80,7 +81,7 @@ extension RaftManager {
         _ stateMachine: any StateMachine,
         _ completion: (Result<Void, RaftHostError>) -> Void
     ) {
-        guard replicas[identity.group] == nil else {
+        guard table[identity.group] == nil else {
             return completion(.failure(.alreadyRunning(identity.group)))
         }
         do throws(RaftLogError) {
@@ -120,7 +121,7 @@ extension RaftManager {
             applied: applied
         )
         replica.isSuspect = log.isSuspect
-        add(replica)
+        table.insert(replica)
         return replica
     }
 
@@ -154,7 +155,7 @@ extension RaftManager {
         completion: @escaping (Result<Void, RaftHostError>) -> Void
     ) {
         eventLoop.preconditionInEventLoop()
-        let wasRunning = remove(group).map { retire($0) } != nil
+        let wasRunning = table.remove(group).map { retire($0) } != nil
         guard purge, directory.holds(group) else {
             return completion(wasRunning ? .success(()) : .failure(.notRunning(group)))
         }
@@ -179,7 +180,7 @@ extension RaftManager {
     /// Asks a group's leader here to hand leadership to another replica.
     public func transferLeadership(of group: RaftGroupID, to node: NodeID) {
         eventLoop.preconditionInEventLoop()
-        guard let replica = replicas[group], replica.leadership.isLeader else { return }
+        guard let replica = table[group], replica.leadership.isLeader else { return }
         replica.node.transferLeadership(to: node)
         markDirty(replica)
     }
@@ -190,7 +191,7 @@ extension RaftManager {
     public func transferLeaderships() -> Int {
         eventLoop.preconditionInEventLoop()
         var moving = 0
-        for replica in ordered {
+        for replica in table.replicas {
             guard let successor = successor(of: replica, among: replica.voters) else { continue }
             replica.node.transferLeadership(to: successor)
             markDirty(replica)
@@ -201,7 +202,7 @@ extension RaftManager {
 
     /// How many groups are led here that another replica could lead now.
     public var movableLeaderships: Int {
-        ordered.count { successor(of: $0, among: $0.voters) != nil }
+        table.replicas.count { successor(of: $0, among: $0.voters) != nil }
     }
 
     /// The most advanced other replica that answers; nil unless this one leads.
@@ -215,13 +216,10 @@ extension RaftManager {
         return best?.node
     }
 
-    /// How many groups are led here.
-    public var leaderCount: Int { ordered.count { $0.leadership.isLeader } }
-
     /// Lets a group's replica here stand for election at once.
     public func campaign(_ group: RaftGroupID) {
         eventLoop.preconditionInEventLoop()
-        if let replica = replicas[group], !replica.isSuspect { campaign(replica) }
+        if let replica = table[group], !replica.isSuspect { campaign(replica) }
     }
 
     func campaign(_ replica: Replica) {
@@ -241,15 +239,22 @@ extension RaftManager: RaftMessageSink {
     public func receive(_ messages: [ReceivedMessage]) {
         eventLoop.preconditionInEventLoop()
         for received in messages {
-            guard let replica = replicas[received.group], !replica.isSuspect else { continue }
-            guard received.message.to == replica.node.id else { continue }
-            guard isSame(received, as: replica) else { continue }
-            var message = received.message
-            interceptor?.arriving(&message, at: replica)
-            replica.step(message)
-            replica.noticeArrivedSnapshots()
-            markDirty(replica)
+            guard let replica = table[received.group], isSame(received, as: replica) else {
+                continue
+            }
+            receive(received.message, for: replica)
         }
+    }
+
+    /// Steps a message, if it is for this very replica.
+    func receive(_ message: Message, for replica: Replica) {
+        guard message.to == replica.nodeID, !replica.isSuspect else { return }
+        var message = message
+        interceptor?.arriving(&message, at: replica)
+        if message.type == .appendResponse, message.reject { metrics.appendsRejected.add() }
+        replica.step(message)
+        replica.noticeArrivedSnapshots()
+        markDirty(replica)
     }
 
     /// Whether an append continues the very log that this replica holds.
@@ -258,9 +263,9 @@ extension RaftManager: RaftMessageSink {
     /// must never be answered by cutting the log.
     private func isSame(_ received: ReceivedMessage, as replica: Replica) -> Bool {
         let message = received.message
-        guard message.type == .append, let theirs = received.chain, !replica.isDirty else {
-            return true
-        }
+        guard message.type == .append, message.to == replica.nodeID,
+            let theirs = received.chain, !replica.isDirty
+        else { return true }
         guard message.index <= replica.log.lastIndex,
             let term = try? replica.log.term(at: message.index), term == message.logTerm,
             let ours = replica.log.chain(at: message.index), ours != theirs
@@ -280,8 +285,8 @@ extension RaftManager: RaftMessageSink {
     /// it and refuses.
     public func peerDisconnected(_ owner: Int32) {
         eventLoop.preconditionInEventLoop()
-        for replica in ordered where replica.node.leader != .none {
-            guard replica.node.leader.owner == owner, !replica.leadership.isLeader else { continue }
+        for replica in table.replicas where replica.core.leader != .none {
+            guard replica.core.leader.owner == owner, !replica.leadership.isLeader else { continue }
             replica.node.forgetLeader()
             let candidates = replica.voters.filter { $0.owner != owner }
             // Groups begin with different replicas, so that leaders spread.
@@ -296,7 +301,7 @@ extension RaftManager: RaftMessageSink {
     /// Lets a leader probe a replica again instead of sending to it blindly.
     public func peerUnreachable(_ group: RaftGroupID, _ node: NodeID) {
         eventLoop.preconditionInEventLoop()
-        guard let replica = replicas[group], replica.leadership.isLeader else { return }
+        guard let replica = table[group], replica.leadership.isLeader else { return }
         replica.node.reportUnreachable(node)
         // A snapshot among what was lost would be waited for for ever.
         replica.node.reportSnapshot(node, failed: true)

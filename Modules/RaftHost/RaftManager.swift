@@ -19,18 +19,19 @@ public final class RaftManager {
     /// Called once if the log cannot be written any more; the daemon must exit with status 74.
     public var storageFailed: (any Error) -> Void = { _ in }
     /// How many ticks have gone by: a progress counter for the watchdog.
-    public private(set) var ticks: UInt64 = 0
+    public internal(set) var ticks: UInt64 = 0
+    /// How many groups are led here.
+    public internal(set) var leaderCount = 0
+    /// How many of them sent their heartbeats at rest in the last tick.
+    package internal(set) var restingLeaderCount = 0
 
     let options: RaftHostOptions
     let metrics: RaftHostMetrics
     let logger: Logger
     var sender: (any RaftSender)?
+    var table = ReplicaTable()
     /// Sees, and may spoil, what goes between the cores and the rest; nil but in simulations.
     package var interceptor: (any RaftInterceptor)?
-    private(set) var replicas: [RaftGroupID: Replica] = [:]
-    /// The same replicas in the order of their groups: whoever walks over all of them uses this,
-    /// so that a run can be repeated.
-    private(set) var ordered: [Replica] = []
     private var random: any RandomNumberGenerator
     private var dirty: Deque<Replica> = []
     private var isFlushScheduled = false
@@ -39,9 +40,16 @@ public final class RaftManager {
     /// The submissions that the disk has not answered, oldest first.
     private var submitted: Deque<[(Replica, Message)]> = []
     private var ticker: RepeatedTask?
+    private(set) var tickWork: [(_ ticks: UInt64) -> Void] = []
     /// What the last group had ready, emptied: its memory is used again.
     private var spare = Ready()
     private var hasFailed = false
+    /// Reads for replicas that lag far behind.
+    var catchUps: CatchUpQueue
+    /// The heartbeats to each daemon that hosts a replica of a group that was ever led here.
+    var heartbeats: [PeerHeartbeats] = []
+    /// The number of the next round of heartbeats.
+    var nextRound: UInt64
 
     /// Makes a manager without groups.
     public init(
@@ -57,6 +65,8 @@ public final class RaftManager {
         self.options = options
         self.metrics = metrics
         self.random = random
+        self.nextRound = self.random.next()
+        self.catchUps = CatchUpQueue(bytesPerTick: options.catchUpBytesPerTick)
         self.logger = logger
     }
 
@@ -71,39 +81,35 @@ public final class RaftManager {
         }
     }
 
+    /// Has other work of the loop done at every tick, after that of the groups.
+    ///
+    /// A loop that wakes up once does everything at once. Given is how many ticks have gone by.
+    public func onTick(_ work: @escaping (_ ticks: UInt64) -> Void) {
+        eventLoop.preconditionInEventLoop()
+        tickWork.append(work)
+    }
+
     /// Stops the clock and every group, leaving all data in place.
     public func shutdown() {
         eventLoop.preconditionInEventLoop()
         ticker?.cancel()
-        for replica in ordered { retire(replica) }
-        replicas = [:]
-        ordered = []
-    }
-
-    func add(_ replica: Replica) {
-        replicas[replica.id] = replica
-        let place = ordered.firstIndex { $0.id > replica.id } ?? ordered.endIndex
-        ordered.insert(replica, at: place)
-    }
-
-    func remove(_ group: RaftGroupID) -> Replica? {
-        guard let replica = replicas.removeValue(forKey: group) else { return nil }
-        ordered.removeAll { $0 === replica }
-        return replica
+        tickWork = []
+        for replica in table.replicas { retire(replica) }
+        table.removeAll()
     }
 
     /// The numbers of the groups that run here, in order.
-    public var groups: [RaftGroupID] { ordered.map(\.id) }
+    public var groups: [RaftGroupID] { table.groups }
 
     /// The replica of a group, or nil if the group does not run here.
-    public func replica(_ group: RaftGroupID) -> Replica? { replicas[group] }
+    public func replica(_ group: RaftGroupID) -> Replica? { table[group] }
 
     /// Whether a group runs here.
-    public func isRunning(_ group: RaftGroupID) -> Bool { replicas[group] != nil }
+    public func isRunning(_ group: RaftGroupID) -> Bool { table[group] != nil }
 
     /// A group's leader as its replica here knows it.
     public func leader(of group: RaftGroupID) -> NodeID? {
-        guard let leader = replicas[group]?.node.leader, leader != .none else { return nil }
+        guard let leader = table[group]?.core.leader, leader != .none else { return nil }
         return leader
     }
 
@@ -118,6 +124,11 @@ extension RaftManager {
         guard !replica.isDirty else { return }
         replica.isDirty = true
         dirty.append(replica)
+        scheduleFlush()
+    }
+
+    /// Ends the present turn of the loop with a flush.
+    func scheduleFlush() {
         guard !isFlushScheduled else { return }
         isFlushScheduled = true
         let manager = NIOLoopBound(self, eventLoop: eventLoop)
@@ -200,7 +211,7 @@ extension RaftManager {
         var chain: UInt64?
         if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
-        sender?.send(replica.id, message, chain: chain)
+        sender?.send(replica.id, message, chain: chain, on: replica.lane(for: message))
     }
 
     private func answered(_ result: Result<Void, RaftLogError>) {
@@ -234,53 +245,6 @@ extension RaftManager {
             markDirty(replica)
         }
         sender?.flush()
-    }
-
-    /// Moves the clock of all groups on; ``startTicking()`` calls it by itself.
-    public func tick() {
-        ticks += 1
-        metrics.groups.set(ordered.count)
-        metrics.leaders.set(leaderCount)
-        for replica in ordered {
-            replica.node.tick()
-            if replica.ticksToCampaign >= 0 { countDown(replica) }
-            replica.ageSnapshots()
-            replica.leaveJoint()
-            if replica.retriesReads {
-                replica.retriesReads = false
-                replica.node.entriesFetched()
-            }
-            if replica.node.hasReady { markDirty(replica) }
-        }
-    }
-
-    private func countDown(_ replica: Replica) {
-        replica.ticksToCampaign -= 1
-        guard replica.ticksToCampaign < 0, replica.node.leader == .none else { return }
-        campaign(replica)
-    }
-
-    private func fetchColdEntries(of replica: Replica) {
-        guard let (from, to, bytes) = replica.log.takeWantedRange() else { return }
-        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
-        let loop = eventLoop
-        directory.readEntries(replica.id, from: from, to: to, maxBytes: bytes) { result in
-            loop.execute {
-                let (manager, replica) = bound.value
-                guard !replica.isStopped else { return }
-                switch result {
-                case .success(let entries): replica.log.finishRead(from: from, entries)
-                case .failure(let error):
-                    replica.log.finishRead(from: from, [])
-                    LogLines.coldReadFailed(replica, error, manager.logger)
-                    // Later it is asked for again: at once would be without end.
-                    replica.retriesReads = true
-                    return
-                }
-                replica.node.entriesFetched()
-                manager.markDirty(replica)
-            }
-        }
     }
 
     private func snapshotIfDue(_ replica: Replica) {

@@ -16,9 +16,16 @@ public final class Replica {
     /// The group's log on this daemon.
     public let log: GroupLog
     /// Who leads, as this replica sees it.
-    public internal(set) var leadership = Leadership.unknown
+    public internal(set) var leadership = Leadership.unknown {
+        didSet {
+            guard leadership.isLeader != oldValue.isLeader else { return }
+            manager.leaderCount += leadership.isLeader ? 1 : -1
+        }
+    }
     /// Whether the log is known to differ from the group's: it takes no part any more.
-    public internal(set) var isSuspect: Bool
+    public internal(set) var isSuspect: Bool {
+        didSet { if isSuspect { wake() } }
+    }
     /// The last entry that the state machine has applied.
     public internal(set) var applied: LogIndex
     /// The next Kafka offset after the applied entries: consumers see everything below it.
@@ -27,7 +34,11 @@ public final class Replica {
     /// The members as far as changes of them were applied here.
     public internal(set) var configuration: ConfState
 
-    package var node: RaftNode
+    /// The core; whoever only reads what rest leaves alone (term, role, leader, commit, last index)
+    /// may use it, everyone else uses `node`.
+    package private(set) var core: RaftNode
+    /// Whether ticks and heartbeats go to the manager's record instead of the core.
+    private(set) var isResting = false
     let stateMachine: any StateMachine
     unowned let manager: RaftManager
     var pending: Deque<PendingProposal> = []
@@ -44,8 +55,12 @@ public final class Replica {
     var isStopped = false
     var isSavingSnapshot = false
     var sentSnapshots: [SentSnapshot] = []
+    /// The replicas that this one, as leader, sends old entries to.
+    var catchingUp: [CatchUp] = []
     /// Whether a read of old entries has failed and is due again.
-    var retriesReads = false
+    var retriesReads = false {
+        didSet { if retriesReads { wake() } }
+    }
     /// Ticks until this replica campaigns because its leader's process is gone; -1 if it does not.
     var ticksToCampaign = -1
 
@@ -58,7 +73,7 @@ public final class Replica {
     ) {
         self.id = log.identity.group
         self.log = log
-        self.node = node
+        self.core = node
         self.stateMachine = stateMachine
         self.manager = manager
         self.applied = applied
@@ -66,22 +81,56 @@ public final class Replica {
         self.highWatermark = log.offset(after: applied)
         self.snapshotIndex = log.firstIndex - 1
         self.isSuspect = false
-        self.configuration = self.node.confState()
+        self.configuration = self.core.confState()
+    }
+
+    /// The core, woken: a replica rests no longer once anything is asked of it or done to it.
+    package var node: RaftNode {
+        _read {
+            wake()
+            yield core
+        }
+        _modify {
+            wake()
+            yield &core
+        }
+    }
+
+    private func wake() { if isResting { manager.table.wake(self) } }
+
+    /// Lets ticks and heartbeats go to a record; for the manager's table alone.
+    func rest() {
+        isResting = true
+        core.releaseSpareMemory()
+    }
+
+    /// Takes up what happened while it rested; for the manager's table alone.
+    func wake(from rest: RaftRest) {
+        isResting = false
+        core.wake(from: rest)
+    }
+
+    /// Whether ticks have nothing to do here but what the core's do.
+    var mayRest: Bool {
+        !isSuspect && !isStopped && ticksToCampaign < 0 && !retriesReads
+            && sentSnapshots.isEmpty && configuration.votersOutgoing.isEmpty
     }
 
     /// This replica's own number.
     public var nodeID: NodeID { log.identity.node }
 
     /// The current term.
-    public var term: Term { node.term }
+    public var term: Term { core.term }
 
     /// The last entry known to be committed; at or after `applied`.
-    public var commit: LogIndex { node.commit }
+    public var commit: LogIndex { core.commit }
 
     /// How far a leader knows another replica's log to match its own, and whether it answers.
     public func progress(of node: NodeID) -> (match: LogIndex, isActive: Bool)? {
-        guard leadership.isLeader, let progress = self.node.progress(of: node) else { return nil }
-        return (progress.match, progress.isRecentlyActive || node == self.node.id)
+        guard leadership.isLeader, let progress = core.progress(of: node) else { return nil }
+        // Asked of all replicas once a second: it must wake nobody.
+        let isAnswering = manager.table.rest(of: self)?.isAnswering(node) ?? progress.isAnswering
+        return (progress.match, isAnswering || node == nodeID)
     }
 }
 
@@ -93,8 +142,8 @@ extension Replica {
     /// `leadership` is what was told at the end of the last turn; the core may have stepped down
     /// since, and whoever judges a batch by what leads to it must know that at once.
     public var acceptsProposals: Bool {
-        !isStopped && !isSuspect && node.role == .leader && leadership.isLeader
-            && leadership.term == node.term
+        !isStopped && !isSuspect && core.role == .leader && leadership.isLeader
+            && leadership.term == core.term
     }
 
     /// Appends a batch to the group's log, stamped with its offsets and the leader's epoch.
@@ -309,6 +358,7 @@ extension Replica {
             leadership = now
         }
         if before.isLeader, !now.isLeader || before.term != now.term {
+            catchingUp = []
             failProposals()
             LogLines.lostLeadership(self, manager.logger)
         }

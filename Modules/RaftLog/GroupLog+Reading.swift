@@ -35,6 +35,9 @@ extension GroupLog: LogStorage {
         return term
     }
 
+    /// Whether an entry's payload is among those that have not left memory yet.
+    public func isInMemory(_ index: LogIndex) -> Bool { index >= tail.firstPayload }
+
     /// One entry from memory; if it is not there it is wanted, as by `entries`.
     public func entry(at index: LogIndex) throws(LogStorageError) -> Entry {
         if index >= tail.firstPayload, let entry = tail.entry(at: index) { return Entry(entry) }

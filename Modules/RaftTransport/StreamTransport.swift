@@ -32,10 +32,17 @@ public struct RaftPeerIdentity: Sendable {
     }
 }
 
+/// One of the streams with a peer.
+struct StreamKey: Hashable {
+    let peer: Int32
+    let lane: RaftLane
+}
+
 /// Carries Raft messages between the daemons of one kind.
 ///
-/// One stream per direction and pair of daemons; the messages of all groups share it, in frames.
-/// Messages may be lost (a full queue, a lost stream) but those of one stream are never reordered.
+/// One stream per direction, pair of daemons and lane; the messages of all groups share it, in
+/// frames. Messages may be lost (a full queue, a lost stream) but those of one stream are never
+/// reordered.
 /// - Thread: the event loop only, `raftStreamAcceptor` excepted. Its listener's connections must
 ///   live on the same loop.
 public final class StreamTransport: RaftSender {
@@ -48,11 +55,11 @@ public final class StreamTransport: RaftSender {
     let options: TransportOptions
     let logger: Logger
     private let addressOf: (Int32) -> String?
-    private var outgoing: [Int32: PeerStream] = [:]
+    private var outgoing: [StreamKey: PeerStream] = [:]
     /// The peers to which something was queued in this turn.
     private var unflushed: [PeerStream] = []
     private var lastPeer: PeerStream?
-    var incoming: [Int32: IncomingStream] = [:] {
+    var incoming: [StreamKey: IncomingStream] = [:] {
         didSet { streams.record(incoming.count) }
     }
     private let streams: Gauge
@@ -83,12 +90,36 @@ public final class StreamTransport: RaftSender {
     }
 
     /// Queues a message for the daemon that owns its receiver.
-    public func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
+    public func send(
+        _ group: RaftGroupID,
+        _ message: Message,
+        chain: UInt64?,
+        on lane: RaftLane
+    ) {
+        let key = StreamKey(peer: message.to.owner, lane: lane)
+        queue(key) { $0.send(group, message, chain: chain) }
+    }
+
+    /// Queues a round of heartbeats for a daemon.
+    public func send(_ round: HeartbeatRound, to owner: Int32) {
+        queue(StreamKey(peer: owner, lane: .live)) { $0.send(round) }
+    }
+
+    /// Queues the answer to a daemon's round of heartbeats.
+    public func send(_ answers: HeartbeatAnswers, to owner: Int32) {
+        queue(StreamKey(peer: owner, lane: .live)) { $0.send(answers) }
+    }
+
+    /// Whether the lane for catching up to a daemon has less than its share waiting.
+    public func takesCatchUp(to owner: Int32) -> Bool {
+        queuedBytes(of: owner, on: .catchUp) < options.catchUpBytesMax
+    }
+
+    private func queue(_ key: StreamKey, _ send: (PeerStream) -> Void) {
         eventLoop.preconditionInEventLoop()
-        let owner = message.to.owner
-        guard !isShutDown, owner != identity.id else { return }
-        let peer = stream(to: owner)
-        peer.send(group, message, chain: chain)
+        guard !isShutDown, key.peer != identity.id else { return }
+        let peer = stream(key)
+        send(peer)
         if !peer.isUnflushed {
             peer.isUnflushed = true
             unflushed.append(peer)
@@ -118,14 +149,15 @@ public final class StreamTransport: RaftSender {
     }
 
     /// How many bytes wait for a peer.
-    public func queuedBytes(of peer: Int32) -> Int { outgoing[peer]?.queuedBytes ?? 0 }
+    public func queuedBytes(of peer: Int32, on lane: RaftLane = .live) -> Int {
+        outgoing[StreamKey(peer: peer, lane: lane)]?.countQueuedBytes() ?? 0
+    }
 
-    private func stream(to owner: Int32) -> PeerStream {
-        if let lastPeer, lastPeer.owner == owner { return lastPeer }
+    private func stream(_ key: StreamKey) -> PeerStream {
+        if let lastPeer, lastPeer.key == key { return lastPeer }
         let peer =
-            outgoing[owner]
-            ?? PeerStream(owner: owner, transport: self, metrics: metrics(of: owner))
-        outgoing[owner] = peer
+            outgoing[key] ?? PeerStream(key, transport: self, metrics: metrics(of: key.peer))
+        outgoing[key] = peer
         lastPeer = peer
         return peer
     }
@@ -133,6 +165,10 @@ public final class StreamTransport: RaftSender {
     func address(of peer: Int32) -> String? { addressOf(peer) }
 
     func name(of peer: Int32) -> String { "\(identity.role.rawValue) \(peer)" }
+
+    func name(of stream: StreamKey) -> String {
+        name(of: stream.peer) + (stream.lane == .catchUp ? " (catching up)" : "")
+    }
 
     func metrics(of peer: Int32) -> PeerMetrics {
         if let made = metricsOfPeers[peer] { return made }
@@ -142,7 +178,9 @@ public final class StreamTransport: RaftSender {
     }
 
     /// Lets a peer's stream be opened at once: its process is known to be there.
-    func peerIsThere(_ owner: Int32) { outgoing[owner]?.retryNow() }
+    func peerIsThere(_ owner: Int32) {
+        for lane in RaftLane.allCases { outgoing[StreamKey(peer: owner, lane: lane)]?.retryNow() }
+    }
 
     /// Notes that entries or a snapshot for a node were dropped, and reports it after this turn.
     ///

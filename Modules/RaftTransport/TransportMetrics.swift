@@ -1,4 +1,6 @@
 import CoreMetrics
+import InterBrokerProtocol
+import RaftHost
 
 /// The counters of one peer, made once; the names stand in Telemetry's list.
 struct PeerMetrics {
@@ -6,7 +8,8 @@ struct PeerMetrics {
     let received: Counter
     let sentBytes: Counter
     let receivedBytes: Counter
-    let queueBytes: Gauge
+    private let liveQueue: Gauge
+    private let catchUpQueue: Gauge
     private let overflow: Counter
     private let notConnected: Counter
     private let tooLarge: Counter
@@ -32,15 +35,23 @@ struct PeerMetrics {
         received = counter("raft_messages_received_total", peer)
         sentBytes = counter("raft_transport_bytes_total", peer + [("direction", "sent")])
         receivedBytes = counter("raft_transport_bytes_total", peer + [("direction", "received")])
-        queueBytes = Gauge(
-            label: "raft_transport_queue_bytes",
-            dimensions: peer,
-            factory: factory
-        )
+        func queue(_ lane: RaftLane) -> Gauge {
+            Gauge(
+                label: "raft_transport_queue_bytes",
+                dimensions: peer + [("lane", lane.name.rawValue)],
+                factory: factory
+            )
+        }
+        liveQueue = queue(.live)
+        catchUpQueue = queue(.catchUp)
         overflow = lost("queue_full")
         notConnected = lost("not_connected")
         tooLarge = lost("too_large")
         unacceptable = lost("unacceptable")
+    }
+
+    func showQueue(_ bytes: Int, on lane: RaftLane) {
+        (lane == .live ? liveQueue : catchUpQueue).record(bytes)
     }
 
     func lose(_ loss: Loss, _ count: Int = 1) {

@@ -5,6 +5,8 @@ public import NIOCore
 public struct TransportOptions: Sendable {
     /// How many bytes may wait for one peer; over it messages to it are dropped; 64 MiB.
     public var queueBytesMax = 64 << 20
+    /// How many of them on the lane for catching up before no more old entries are read; 16 MiB.
+    public var catchUpBytesMax = 16 << 20
     /// How many of them while its stream is being opened; 4 MiB.
     public var connectingBytesMax = 4 << 20
     /// How long opening a stream may take; 3 s.

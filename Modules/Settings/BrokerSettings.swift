@@ -49,6 +49,12 @@ public struct BrokerSettings: Equatable, Sendable {
     public var groupInitialRebalanceDelay: Duration
     /// The log's layout.
     public var log: LogSettings
+    /// `catch_up_bytes_per_second`: old entries sent to replicas that lag behind, 1 MiB to 16 GiB;
+    /// default 64 MiB.
+    public var catchUpBytesPerSecond: Int
+    /// `catch_up_queue_bytes`: of these, what may wait for one broker, 1 MiB to 1 GiB; default 16
+    /// MiB.
+    public var catchUpQueueBytes: Int
     /// `log_level`: default info.
     public var logLevel: LogLevelSetting
 
@@ -116,6 +122,16 @@ public struct BrokerSettings: Equatable, Sendable {
             walFiles: 16,
             tailCacheBytes: 64 << 20,
             segmentBytes: 1 << 30
+        )
+        catchUpBytesPerSecond = reader.bytes(
+            "catch_up_bytes_per_second",
+            default: 64 << 20,
+            in: (1 << 20)...(16 << 30)
+        )
+        catchUpQueueBytes = reader.bytes(
+            "catch_up_queue_bytes",
+            default: 16 << 20,
+            in: (1 << 20)...(1 << 30)
         )
         logLevel = reader.choice("log_level", default: .info)
         guard let id else { return nil }

@@ -45,6 +45,8 @@ extension BrokerSettings {
         keys.compare("message_bytes_max", \.messageBytesMax)
         keys.compare("group_initial_rebalance_delay_ms", \.groupInitialRebalanceDelay)
         keys.compareLog(\.log)
+        keys.compare("catch_up_bytes_per_second", \.catchUpBytesPerSecond)
+        keys.compare("catch_up_queue_bytes", \.catchUpQueueBytes)
         keys.compare("log_level", \.logLevel)
         return keys.changed
     }

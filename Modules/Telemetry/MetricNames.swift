@@ -61,6 +61,30 @@ extension MetricName {
         .seconds,
         "Time from a proposal to its commit."
     )
+    /// Groups led here that have nothing to do.
+    public static let raftLeadersResting = MetricName(
+        "raft_leaders_resting",
+        .gauge,
+        "Raft groups led here to which nothing happens but time and heartbeats."
+    )
+    /// Appends that did not fit a follower's log.
+    public static let raftAppendsRejected = MetricName(
+        "raft_appends_rejected_total",
+        .counter,
+        "Appends of leaders here that a follower refused because of what its log held."
+    )
+    /// Bytes read for replicas that lag.
+    public static let raftCatchUpBytes = MetricName(
+        "raft_catch_up_bytes_total",
+        .counter,
+        "Bytes of old entries read from disk for replicas that lag behind."
+    )
+    /// Reads for lagging replicas that wait.
+    public static let raftCatchUpsWaiting = MetricName(
+        "raft_catch_ups_waiting",
+        .gauge,
+        "Reads for lagging replicas that wait for their share of the budget."
+    )
     /// Raft messages sent.
     public static let raftMessagesSent = MetricName(
         "raft_messages_sent_total",
@@ -89,7 +113,7 @@ extension MetricName {
     public static let raftTransportQueueBytes = MetricName(
         "raft_transport_queue_bytes",
         .gauge,
-        "Bytes waiting to be sent, by peer."
+        "Bytes waiting to be sent, by peer and lane."
     )
     /// Open peer streams.
     public static let raftStreams = MetricName(
@@ -321,8 +345,10 @@ extension MetricName {
     /// Every family, in the order in which the text shows them.
     public static let all: [MetricName] = [
         interBrokerRequestDuration, interBrokerRequests, peerRefusals, connections,
-        raftGroups, raftLeaders, raftElections, raftLeaderChanges, raftProposalsRefused,
-        raftCommitDuration, raftMessagesSent, raftMessagesReceived, raftMessagesDropped,
+        raftGroups, raftLeaders, raftLeadersResting, raftElections, raftLeaderChanges,
+        raftProposalsRefused, raftCommitDuration, raftAppendsRejected, raftCatchUpBytes,
+        raftCatchUpsWaiting,
+        raftMessagesSent, raftMessagesReceived, raftMessagesDropped,
         raftTransportBytes, raftTransportQueueBytes, raftStreams,
         walBytes, walFrames, walFrameBytes, walSyncDuration, walQueueDepth, tailCacheBytes,
         coldReads, segmentBytes,

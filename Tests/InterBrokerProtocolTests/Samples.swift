@@ -91,7 +91,10 @@ enum Samples {
             ConfigChange(resourceType: 2, name: "t", set: ["k": "v"], removed: ["x"])
         ]),
         AllocateProducerIDsRequest(count: 1000),
-        RaftStreamRequest(session: SessionID(id), formatVersion: 1),
+        RaftStreamRequest(
+            session: SessionID(id),
+            formatVersion: RaftStreamRequest.currentFormatVersion
+        ),
         ReassignPartitionsRequest(partitions: [
             PartitionMove(topicName: "t", partitionID: 0, replicas: [1, 2])
         ]),

@@ -54,7 +54,10 @@ import Testing
     private static let bad = SessionID(UniqueID(high: 6, low: 6))
     private let table = [RequestConfig(raftStream: Acceptor(refused: bad))]
 
-    private func hello(_ session: SessionID, version: Int = 1) -> RaftStreamRequest {
+    private func hello(
+        _ session: SessionID,
+        version: Int = RaftStreamRequest.currentFormatVersion
+    ) -> RaftStreamRequest {
         RaftStreamRequest(session: session, formatVersion: version)
     }
 
@@ -160,9 +163,11 @@ import Testing
         try await Peers.with(table) { peers in
             let raw = try await RawPeer(to: peers.address)
             let id = "00000000-0000-0001-0000-000000000001"
+            let version = RaftStreamRequest.currentFormatVersion
             let body =
                 #"{"cluster_id":"\#(id)","sender_role":"broker","sender_id":3,"target_id":2,"#
-                + #""request_id":"\#(id)","session":"\#(id)","format_version":1}"#
+                + #""request_id":"\#(id)","session":"\#(id)","format_version":\#(version),"#
+                + #""lane":"live"}"#
             var bytes = ByteBuffer()
             try RequestFrame(type: .raftStream, body: ByteBuffer(string: body)).write(to: &bytes)
             bytes.writeString("x")

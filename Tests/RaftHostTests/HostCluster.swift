@@ -32,7 +32,14 @@ final class HostCluster {
         }
     }
 
-    /// Carries messages to the other hosts when `deliver` says so.
+    /// What travels between two hosts.
+    enum Packet {
+        case message(ReceivedMessage)
+        case heartbeats(HeartbeatRound)
+        case answers(HeartbeatAnswers)
+    }
+
+    /// Carries packets to the other hosts when `settle` delivers them.
     final class Network: RaftSender {
         unowned let cluster: HostCluster
         let owner: Int32
@@ -42,10 +49,27 @@ final class HostCluster {
             self.owner = owner
         }
 
-        func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
-            cluster.queue.append(
-                (owner, ReceivedMessage(group: group, message: message, chain: chain))
-            )
+        func send(
+            _ group: RaftGroupID,
+            _ message: Message,
+            chain: UInt64?,
+            on lane: RaftLane
+        ) {
+            let received = ReceivedMessage(group: group, message: message, chain: chain)
+            cluster.queue.append((owner, message.to.owner, .message(received)))
+            if message.type == .append || lane == .catchUp {
+                cluster.appends.append((message, lane))
+            }
+        }
+
+        func takesCatchUp(to peer: Int32) -> Bool { !cluster.fullCatchUps.contains(peer) }
+
+        func send(_ round: HeartbeatRound, to peer: Int32) {
+            cluster.queue.append((owner, peer, .heartbeats(round)))
+        }
+
+        func send(_ answers: HeartbeatAnswers, to peer: Int32) {
+            cluster.queue.append((owner, peer, .answers(answers)))
         }
 
         func flush() {}
@@ -54,12 +78,22 @@ final class HostCluster {
     let loop = EmbeddedEventLoop()
     /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
     var snapshotEntries: UInt64?
+    /// Changes how managers that are started from now on are run.
+    var configure: (inout RaftHostOptions, inout RaftLogOptions) -> Void = { _, _ in }
     let hosts: [Host]
     /// Decides which messages get lost.
     var loses: (Message) -> Bool = { _ in false }
     /// Pairs of owners between which nothing is delivered.
     var cut: Set<[Int32]> = []
-    fileprivate var queue: [(from: Int32, ReceivedMessage)] = []
+    /// Decides which packets get lost, of messages, heartbeats and answers.
+    var losesPacket: (_ from: Int32, _ to: Int32, Packet) -> Bool = { _, _, _ in false }
+    /// Daemons whose lane for catching up takes nothing now.
+    var fullCatchUps: Set<Int32> = []
+    /// The appends that were sent so far, and snapshots, with the lane of each.
+    var appends: [(message: Message, lane: RaftLane)] = []
+    /// What was delivered so far.
+    var delivered: [(from: Int32, to: Int32, packet: Packet)] = []
+    fileprivate var queue: [(from: Int32, to: Int32, packet: Packet)] = []
     private var networks: [Network] = []
 
     init(hosts count: Int32 = 3) {
@@ -68,18 +102,20 @@ final class HostCluster {
 
     func start(_ host: Host) throws {
         var random = TestRandom(state: UInt64(host.owner) &* 7919)
+        var options = RaftHostOptions()
+        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
+        options.snapshotTicksMax = 20
+        var logOptions = Self.options
+        configure(&options, &logOptions)
         let (directory, logs) = try LogDirectory.open(
             path: "/data",
             files: host.files,
             writer: host.writer,
             reader: host.reader,
-            options: Self.options,
+            options: logOptions,
             cluster: nil,
             random: &random
         )
-        var options = RaftHostOptions()
-        options.snapshotEntries = snapshotEntries ?? options.snapshotEntries
-        options.snapshotTicksMax = 20
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
@@ -166,17 +202,26 @@ final class HostCluster {
                 while host.writer.runOne() { isBusy = true }
                 while host.reader.runOne() { isBusy = true }
             }
-            let messages = queue
+            let packets = queue
             queue = []
-            for (from, received) in messages {
-                let to = received.message.to.owner
-                guard !cut.contains([from, to]), !loses(received.message),
-                    let host = hosts.first(where: { $0.owner == to })
+            for (from, to, packet) in packets {
+                guard !cut.contains([from, to]), !isLost(from, to, packet),
+                    let manager = hosts.first(where: { $0.owner == to })?.manager
                 else { continue }
-                host.manager?.receive([received])
+                delivered.append((from, to, packet))
                 isBusy = true
+                switch packet {
+                case .message(let received): manager.receive([received])
+                case .heartbeats(let round): manager.receive(round, from: from)
+                case .answers(let answers): manager.receive(answers, from: from)
+                }
             }
         }
+    }
+
+    private func isLost(_ from: Int32, _ to: Int32, _ packet: Packet) -> Bool {
+        if case .message(let received) = packet, loses(received.message) { return true }
+        return losesPacket(from, to, packet)
     }
 
     /// Lets time go by, tick by tick, until `condition` holds; false if it never does.

@@ -38,6 +38,8 @@ final class Sink: RaftMessageSink {
     }
 
     var received: [ReceivedMessage] = []
+    var rounds: [Int32: [HeartbeatRound]] = [:]
+    var answers: [Int32: [HeartbeatAnswers]] = [:]
     var frames = 0
     var count = 0
     var bytes = 0
@@ -51,6 +53,14 @@ final class Sink: RaftMessageSink {
             for entry in message.message.entries { bytes += entry.payload.count }
         }
         if keeps { received += messages }
+    }
+
+    func receive(_ round: HeartbeatRound, from owner: Int32) {
+        rounds[owner, default: []].append(round)
+    }
+
+    func receive(_ answers: HeartbeatAnswers, from owner: Int32) {
+        self.answers[owner, default: []].append(answers)
     }
 
     func peerConnected(_ owner: Int32) { events.append(.connected(owner)) }
@@ -151,7 +161,7 @@ struct Node: Sendable {
             for commit in commits {
                 var message = Message(type: .heartbeat, to: to, from: from, term: 1)
                 message.commit = LogIndex(commit)
-                parts.transport.send(1001, message, chain: nil)
+                parts.transport.send(1001, message, chain: nil, on: .live)
             }
             parts.transport.flush()
         }

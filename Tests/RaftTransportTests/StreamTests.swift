@@ -6,6 +6,7 @@ import NIOPosix
 import Raft
 import RaftHost
 import RaftLog
+import Synchronization
 import Testing
 
 @testable import RaftTransport
@@ -45,7 +46,7 @@ import Testing
         try await first.on { parts in
             for group in 1001...2000 {
                 let beat = Message(type: .heartbeat, to: to, from: from, term: 1)
-                parts.transport.send(RaftGroupID(UInt64(group)), beat, chain: nil)
+                parts.transport.send(RaftGroupID(UInt64(group)), beat, chain: nil, on: .live)
             }
             parts.transport.flush()
         }
@@ -53,6 +54,28 @@ import Testing
         #expect(try await second.on { $0.sink.frames } == 2)
         try await first.stop()
         try await second.stop()
+    }
+
+    @Test func `rounds of heartbeats and their answers arrive from whom they are`() async throws {
+        let (first, second) = try await pair()
+        let round = HeartbeatRound(
+            number: 5,
+            beats: [
+                Heartbeat(group: 9, from: first.node(3), to: second.node(), term: 2, commit: 1)
+            ]
+        )
+        let answers = HeartbeatAnswers(number: 6, places: [1..<3])
+        try await first.on { parts in
+            parts.transport.send(round, to: 2)
+            parts.transport.send(answers, to: 2)
+            parts.transport.flush()
+        }
+        try await eventually("both arrived") {
+            try await second.on {
+                $0.sink.rounds == [1: [round]] && $0.sink.answers == [1: [answers]]
+            }
+        }
+        for node in [first, second] { try await node.stop() }
     }
 
     @Test func `entries and their chain arrive whole, both ways at once`() async throws {
@@ -67,7 +90,7 @@ import Testing
                     )
                     var message = Messages.append([payload], index: LogIndex(UInt64(index)))
                     (message.from, message.to) = (from, to)
-                    parts.transport.send(1001, message, chain: UInt64(index))
+                    parts.transport.send(1001, message, chain: UInt64(index), on: .live)
                 }
                 parts.transport.flush()
             }
@@ -148,7 +171,7 @@ import Testing
                 target,
                 hello: RaftStreamRequest(
                     session: SessionID(UniqueID(high: 1, low: 1)),
-                    formatVersion: 1
+                    formatVersion: RaftStreamRequest.currentFormatVersion
                 ),
                 from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
             )
@@ -165,7 +188,7 @@ import Testing
             target,
             hello: RaftStreamRequest(
                 session: SessionID(UniqueID(high: 1, low: 1)),
-                formatVersion: 1
+                formatVersion: RaftStreamRequest.currentFormatVersion
             ),
             from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
         )
@@ -189,7 +212,7 @@ import Testing
             for index in 0..<20 {
                 var message = Messages.append([payload], index: LogIndex(UInt64(index)))
                 (message.from, message.to) = (from, to)
-                parts.transport.send(1001, message, chain: nil)
+                parts.transport.send(1001, message, chain: nil, on: .live)
             }
             parts.transport.flush()
             return parts.transport.queuedBytes(of: 2)
@@ -214,7 +237,7 @@ import Testing
                 metadata: SnapshotMetadata(index: 5, term: 2),
                 data: Payload([1])
             )
-            parts.transport.send(1001, message, chain: nil)
+            parts.transport.send(1001, message, chain: nil, on: .live)
             parts.transport.flush()
         }
         try await eventually("it arrived") { try await second.on { $0.sink.count } == 1 }
@@ -248,7 +271,7 @@ import Testing
                 for index in 0..<10 {
                     var message = Messages.append([payload], index: LogIndex(UInt64(index)))
                     (message.from, message.to) = (from, to)
-                    parts.transport.send(1001, message, chain: nil)
+                    parts.transport.send(1001, message, chain: nil, on: .live)
                 }
                 parts.transport.flush()
                 #expect(parts.transport.queuedBytes(of: 2) <= 1 << 20 + 220_000)
@@ -258,6 +281,114 @@ import Testing
         }
         try await first.stop()
         try await server.close()
+    }
+
+    @Test func `what waits on the lane for catching up holds up nothing else`() async throws {
+        let (server, live) = try await Self.laneServer()
+        let first = try await Node(1) { options in
+            options.queueBytesMax = 8 << 20
+            options.catchUpBytesMax = 1 << 20
+            options.silenceMax = .seconds(60)
+        }
+        let port = try #require(server.localAddress?.port)
+        try await first.on { $0.book.addresses[2] = "127.0.0.1:\(port)" }
+        let (from, to) = (first.node(), NodeID(owner: 2, incarnation: 1))
+        #expect(try await first.on { $0.transport.takesCatchUp(to: 2) })
+        try await eventually("the lane for catching up is full") {
+            try await first.on { parts in
+                let payload = try Messages.batchPayload(bytes: 200_000)
+                var message = Messages.append([payload], index: 1)
+                (message.from, message.to) = (from, to)
+                parts.transport.send(1001, message, chain: nil, on: .catchUp)
+                parts.transport.flush()
+                return !parts.transport.takesCatchUp(to: 2)
+                    && parts.sink.events.contains(.unreachable(1001, to))
+            }
+        }
+        let before = live.count
+        try await first.on { parts in
+            let beat = Message(type: .heartbeat, to: to, from: from, term: 1)
+            parts.transport.send(1001, beat, chain: nil, on: .live)
+            parts.transport.flush()
+        }
+        try await eventually("the heartbeat has arrived") {
+            live.count > before
+        }
+        #expect(try await first.on { $0.transport.queuedBytes(of: 2) } == 0)
+        try await first.stop()
+        try await server.close()
+    }
+
+    /// A peer that reads nothing on the lane for catching up, and counts bytes on the other one.
+    private static func laneServer() async throws -> (any Channel, ByteCounter) {
+        let live = ByteCounter()
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        SilentAfterHello { live.add($0) }
+                    )
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        return (server, live)
+    }
+
+    @Test func `the lanes are streams of their own, and only the live one's end is news`()
+        async throws
+    {
+        let (first, second) = try await pair()
+        let (from, to) = (first.node(), second.node())
+        let sent = Messages.append([try Messages.batchPayload(bytes: 3_000_000)])
+        try await first.on { parts in
+            var message = sent
+            (message.from, message.to) = (from, to)
+            parts.transport.send(1001, message, chain: 5, on: .catchUp)
+            parts.transport.flush()
+        }
+        try await eventually("it arrived") { try await second.on { $0.sink.count } == 1 }
+        #expect(try await second.on { $0.sink.events } == [])
+        try await first.beat(second, 1...1)
+        try await eventually("it arrived") { try await second.on { $0.sink.count } == 2 }
+        #expect(second.listener.connectionCount == 2)
+        #expect(try await second.on { $0.sink.events } == [.connected(1)])
+        // A newer process ends both, and that is reported once.
+        let newer = try await Node(1, session: 2)
+        try await newer.knows(second)
+        try await newer.on { parts in
+            var message = sent
+            (message.from, message.to) = (from, to)
+            parts.transport.send(1001, message, chain: 5, on: .catchUp)
+            parts.transport.flush()
+        }
+        try await eventually("the newer process is heard") {
+            try await second.on { $0.sink.count } == 3
+        }
+        try await eventually("the older streams are closed") {
+            second.listener.connectionCount == 1
+        }
+        #expect(try await second.on { $0.sink.events } == [.connected(1), .disconnected(1)])
+        for node in [first, newer, second] { try await node.stop() }
+    }
+
+    @Test func `a snapshot of many frames arrives whole`() async throws {
+        let (first, second) = try await pair()
+        let (from, to) = (first.node(), second.node())
+        let bytes = (0..<40_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 5) }
+        try await first.on { parts in
+            var message = Message(type: .snapshot, to: to, from: from, term: 3)
+            message.snapshot = Snapshot(
+                metadata: SnapshotMetadata(index: 5, term: 2),
+                data: Payload(bytes)
+            )
+            parts.transport.send(1001, message, chain: nil, on: .catchUp)
+            parts.transport.flush()
+        }
+        try await eventually("it arrived") { try await second.on { $0.sink.count } == 1 }
+        let got = try await second.on { $0.sink.received.first?.message.snapshot?.data }
+        #expect(got?.copyBytes() == bytes)
+        for node in [first, second] { try await node.stop() }
     }
 
     @Test func `a peer without an address or a listener costs nothing but the messages`()
@@ -270,7 +401,7 @@ import Testing
         let lost = message
         for _ in 0..<3 {
             try await first.on { parts in
-                parts.transport.send(1001, lost, chain: nil)
+                parts.transport.send(1001, lost, chain: nil, on: .live)
                 parts.transport.flush()
                 #expect(parts.transport.queuedBytes(of: 2) < 1000)
             }
@@ -288,7 +419,7 @@ import Testing
             target,
             hello: RaftStreamRequest(
                 session: SessionID(UniqueID(high: 1, low: 1)),
-                formatVersion: 1
+                formatVersion: RaftStreamRequest.currentFormatVersion
             ),
             from: InterBrokerCaller(role: .broker, id: 1, clusterID: Node.cluster)
         )
@@ -324,18 +455,41 @@ import Testing
     }
 }
 
-/// Answers the first request like a listener and reads nothing afterwards.
+/// Counts what arrives, on whatever thread.
+private final class ByteCounter: Sendable {
+    private let bytes = Atomic(0)
+
+    var count: Int { bytes.load(ordering: .relaxed) }
+
+    func add(_ count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
+}
+
+/// Answers the first request like a listener and reads nothing afterwards, unless it is for the
+/// live lane and somebody counts its bytes.
 private final class SilentAfterHello: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
+    private let count: ((Int) -> Void)?
+    private var isOpen = false
+
+    init(count: ((Int) -> Void)? = nil) {
+        self.count = count
+    }
 
     func channelActive(context: ChannelHandlerContext) { context.read() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let bytes = unwrapInboundIn(data)
+        if isOpen {
+            count?(bytes.readableBytes)
+            return context.read()
+        }
+        isOpen = true
         let json =
             #"{"success":true,"session":"00000000-0000-0001-0000-000000000001"}"#
         var answer = ByteBuffer(integer: Int32(json.utf8.count))
         answer.writeString(json)
         context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+        if count != nil, String(buffer: bytes).contains(#""lane":"live""#) { context.read() }
     }
 }

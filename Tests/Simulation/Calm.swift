@@ -56,9 +56,9 @@ extension Simulation {
         let states = plans.map { plan in
             let replicas = hosts.compactMap { $0.replica(plan.group) }
             let texts = replicas.map { replica in
-                "\(replica.nodeID.short) \(replica.node.role) term \(replica.term) "
+                "\(replica.nodeID.short) \(replica.core.role) term \(replica.term) "
                     + "applied \(replica.applied) commit \(replica.commit) "
-                    + "last \(replica.node.lastIndex) of \(replica.configuration)"
+                    + "last \(replica.core.lastIndex) of \(replica.configuration)"
                     + (replica.isSuspect ? " suspect" : "")
             }
             return "group \(plan.group) acknowledged \(calmReceipts[plan.group] ?? 0), "

@@ -294,13 +294,13 @@ extension Checker {
         )
         require(
             replica.log.firstIndex - 1 <= now.applied && now.applied <= now.commit
-                && now.commit <= replica.node.lastIndex,
+                && now.commit <= replica.core.lastIndex,
             "Order: \(name) has first \(replica.log.firstIndex), applied \(now.applied), "
-                + "commit \(now.commit), last \(replica.node.lastIndex)"
+                + "commit \(now.commit), last \(replica.core.lastIndex)"
         )
         glimpses[key] = now
         lookAtStable(replica, shadows[key] ?? DurableShadow(), name)
-        if replica.node.role == .leader { lookAtLeader(replica, name) }
+        if replica.core.role == .leader { lookAtLeader(replica, name) }
         if now.commit > commit(of: replica.id) {
             // A change of members is committed by the old ones, what follows by the new ones.
             extend(replica, name, [now.configuration, before.configuration])
@@ -333,7 +333,7 @@ extension Checker {
 
     /// What the core takes for stored is stored, and no write on its way replaces it.
     private func lookAtStable(_ replica: Replica, _ shadow: DurableShadow, _ name: String) {
-        guard let stable = replica.node.log.stableIndex, stable >= replica.log.firstIndex,
+        guard let stable = replica.core.log.stableIndex, stable >= replica.log.firstIndex,
             let term = try? replica.log.term(at: stable)
         else { return }
         require(

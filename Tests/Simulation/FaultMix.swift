@@ -87,7 +87,8 @@ public struct FaultMix: Sendable {
         hosts = random.between(3...6)
         groups = random.between(1...3)
         replicas = min(hosts, [1, 3, 3, 3, 5][random.below(5)])
-        proposalMean = [3_000, 10_000, 50_000][random.below(3)]
+        // In the last case groups rest for long.
+        proposalMean = [3_000, 10_000, 50_000, 1_000_000][random.below(4)]
         changesMembers = random.chance(0.5)
         snapshotEntries = UInt64([10, 40, 200][random.below(3)])
         inflightMessages = [1, 4, 64][random.below(3)]

@@ -101,6 +101,7 @@ final class SimulatedHost {
         options.snapshotEntries = mix.snapshotEntries
         options.inflightMessagesMax = mix.inflightMessages
         options.messageBytesMax = mix.messageBytes
+        options.catchUpBytesPerSecond = 256 << 10
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,

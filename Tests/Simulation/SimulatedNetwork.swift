@@ -11,11 +11,18 @@ struct SimulatedNetwork {
         var to: Set<Int32>
     }
 
+    /// One way from a machine to another.
+    private struct Link: Hashable {
+        let from: Int32
+        let to: Int32
+        let lane: RaftLane
+    }
+
     var random: SeededRandom
     private(set) var cuts: [Cut] = []
     private var nextID = 1
     /// When the last message of a link arrives; others do not overtake it but by misfortune.
-    private var lastArrival: [[Int32]: UInt64] = [:]
+    private var lastArrival: [Link: UInt64] = [:]
     /// Until when everything that a machine sends is held back.
     var cloggedUntil: [Int32: UInt64] = [:]
 
@@ -42,12 +49,14 @@ struct SimulatedNetwork {
     mutating func arrivals(
         from: Int32,
         to: Int32,
+        on lane: RaftLane,
         now: UInt64,
         _ mix: FaultMix,
         isStormy: Bool
     ) -> [UInt64] {
         guard !isCut(from: from, to: to) else { return [] }
-        guard isStormy else { return [inOrder(from, to, now + 100 + UInt64(random.below(300)))] }
+        let link = Link(from: from, to: to, lane: lane)
+        guard isStormy else { return [inOrder(link, now + 100 + UInt64(random.below(300)))] }
         guard !random.chance(mix.loss) else { return [] }
         let start = max(now, cloggedUntil[from] ?? 0)
         let delay = UInt64(mix.delayMin + random.below(2 * mix.delayMean))
@@ -55,7 +64,7 @@ struct SimulatedNetwork {
         if random.chance(mix.reorder) {
             times.append(start + delay)
         } else {
-            times.append(inOrder(from, to, start + delay))
+            times.append(inOrder(link, start + delay))
         }
         if random.chance(mix.duplication) {
             times.append(start + delay + UInt64(random.below(20 * mix.delayMean)))
@@ -63,11 +72,18 @@ struct SimulatedNetwork {
         return times
     }
 
-    private mutating func inOrder(_ from: Int32, _ to: Int32, _ time: UInt64) -> UInt64 {
-        let arrival = max(time, lastArrival[[from, to]] ?? 0)
-        lastArrival[[from, to]] = arrival
+    private mutating func inOrder(_ link: Link, _ time: UInt64) -> UInt64 {
+        let arrival = max(time, lastArrival[link] ?? 0)
+        lastArrival[link] = arrival
         return arrival
     }
+}
+
+/// What travels from one machine to another.
+enum Packet {
+    case message(ReceivedMessage)
+    case heartbeats(HeartbeatRound)
+    case answers(HeartbeatAnswers)
 }
 
 /// One machine's way into the network.
@@ -80,26 +96,63 @@ final class SimulatedSender: RaftSender {
         self.owner = owner
     }
 
-    func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
+    func send(
+        _ group: RaftGroupID,
+        _ message: Message,
+        chain: UInt64?,
+        on lane: RaftLane
+    ) {
         simulation.transmit(
             from: owner,
-            ReceivedMessage(group: group, message: message, chain: chain)
+            ReceivedMessage(group: group, message: message, chain: chain),
+            on: lane
         )
+    }
+
+    func takesCatchUp(to peer: Int32) -> Bool { true }
+
+    func send(_ round: HeartbeatRound, to peer: Int32) {
+        for beat in round.beats {
+            simulation.checker.sent(
+                beat.group,
+                Message(type: .heartbeat, to: beat.to, from: beat.from, term: beat.term)
+            )
+        }
+        simulation.transmit(from: owner, to: peer, .heartbeats(round))
+    }
+
+    func send(_ answers: HeartbeatAnswers, to peer: Int32) {
+        simulation.transmit(from: owner, to: peer, .answers(answers))
     }
 
     func flush() {}
 }
 
 extension Simulation {
-    func transmit(from owner: Int32, _ received: ReceivedMessage) {
+    func transmit(
+        from owner: Int32,
+        _ received: ReceivedMessage,
+        on lane: RaftLane = .live
+    ) {
         checker.sent(received.group, received.message)
+        if lane == .catchUp { catchUps += 1 }
+        transmit(from: owner, to: received.message.to.owner, .message(received), on: lane)
+    }
+
+    func transmit(
+        from owner: Int32,
+        to peer: Int32,
+        _ packet: Packet,
+        on lane: RaftLane = .live
+    ) {
         let arrivals = network.arrivals(
             from: owner,
-            to: received.message.to.owner,
+            to: peer,
+            on: lane,
             now: now,
             mix,
             isStormy: isStormy
         )
-        for time in arrivals { timeline.add(.deliver(from: owner, received), at: time) }
+        for time in arrivals { timeline.add(.deliver(from: owner, to: peer, packet), at: time) }
     }
 }

@@ -15,7 +15,7 @@ import RaftLog
 /// - Thread: the one that makes it, for all of its life.
 public final class Simulation {
     enum Event {
-        case deliver(from: Int32, ReceivedMessage)
+        case deliver(from: Int32, to: Int32, Packet)
         case disk(host: Int, SimulatedHost.Worker, life: UInt64)
         case answer(host: Int, life: UInt64, () -> Void)
         case tick(host: Int, life: UInt64)
@@ -58,6 +58,10 @@ public final class Simulation {
     var calmReceipts: [RaftGroupID: Int] = [:]
     var plans: [GroupPlan] = []
     var isTouched: [Bool]
+    /// Ticks in which a leader was at rest, summed up over all groups.
+    var rests = 0
+    /// Messages that took the lane for catching up.
+    var catchUps = 0
     /// Sabotage: answers that do not wait for the disk.
     var hastyAnswers: [(replica: Replica, message: Message)] = []
 
@@ -95,6 +99,8 @@ public final class Simulation {
             seconds: Double(now) / 1e6,
             entries: checker.committed.values.reduce(0) { $0 + $1.count },
             acknowledged: checker.receipts.values.reduce(0) { $0 + $1.count },
+            rests: rests,
+            catchUps: catchUps,
             traceHash: trace.hash,
             violation: checker.violation,
             mix: mix.description
@@ -117,7 +123,7 @@ public final class Simulation {
 
     private func handle(_ event: Event) {
         switch event {
-        case .deliver(let from, let received): deliver(from, received)
+        case .deliver(let from, let to, let packet): deliver(from, to, packet)
         case .disk(let place, let worker, let life): work(place, worker, life)
         case .answer(let place, let life, let answer): hear(place, life, answer)
         case .tick(let place, let life): tick(place, life)
@@ -226,25 +232,41 @@ public final class Simulation {
         trace.tell(now, host.name, "ticks")
         trace.mix(now, 3, UInt64(place))
         manager.tick()
+        rests += manager.restingLeaderCount
         isTouched[place] = true
     }
 
-    private func deliver(_ from: Int32, _ received: ReceivedMessage) {
-        let place = Int(received.message.to.owner) - 1
+    private func deliver(_ from: Int32, _ to: Int32, _ packet: Packet) {
+        let place = Int(to) - 1
         let host = hosts[place]
         guard let manager = host.manager else { return }
         if host.isPaused {
             // The kernel keeps it until the process goes on.
-            return timeline.add(.deliver(from: from, received), at: now + 100_000)
+            return timeline.add(.deliver(from: from, to: to, packet), at: now + 100_000)
         }
-        guard !network.isCut(from: from, to: host.owner) else { return }
+        guard !network.isCut(from: from, to: to) else { return }
+        switch packet {
+        case .message(let received):
+            noteArrival(received, at: host)
+            manager.receive([received])
+        case .heartbeats(let round):
+            trace.tell(now, host.name, "hears", "\(round.beats.count) heartbeats of h\(from)")
+            trace.mix(now, 16, UInt64(place), round.number, UInt64(round.beats.count))
+            manager.receive(round, from: from)
+        case .answers(let answers):
+            trace.tell(now, host.name, "hears", "answers of h\(from): \(answers.places)")
+            trace.mix(now, 17, UInt64(place), answers.number, UInt64(answers.places.count))
+            manager.receive(answers, from: from)
+        }
+        isTouched[place] = true
+    }
+
+    private func noteArrival(_ received: ReceivedMessage, at host: SimulatedHost) {
         let message = received.message
         trace.tell(now, host.name, "receives", describe(received))
         trace.mix(now, 1, received.group.rawValue, UInt64(message.type.rawValue))
         trace.mix(message.from.rawValue, message.to.rawValue, message.term.rawValue)
         trace.mix(message.index.rawValue, message.commit.rawValue, UInt64(message.entries.count))
-        manager.receive([received])
-        isTouched[place] = true
     }
 
     func describe(_ received: ReceivedMessage) -> String {
@@ -270,6 +292,10 @@ public struct SimulationResult: Sendable {
     public let entries: Int
     /// How many of them were acknowledged to a producer.
     public let acknowledged: Int
+    /// In how many ticks a leader was at rest, summed up over all groups.
+    public let rests: Int
+    /// How many messages took the lane for catching up.
+    public let catchUps: Int
     /// Equal for two runs of one seed.
     public let traceHash: UInt64
     /// The first broken promise; nil for a good run.

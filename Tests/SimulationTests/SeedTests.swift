@@ -37,6 +37,8 @@ import Testing
                 )
             }
         }
+        #expect(results.count { $0.rests > 100 } > results.count / 10, "groups rest for long")
+        #expect(results.count { $0.catchUps > 10 } > results.count / 10, "replicas catch up")
         let events = results.reduce(0) { $0 + $1.steps }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         print(

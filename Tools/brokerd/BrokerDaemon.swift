@@ -148,9 +148,12 @@ final class BrokerDaemon: Sendable {
         if let damage = directory.damage {
             logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
         }
+        var hostOptions = RaftHostOptions()
+        hostOptions.catchUpBytesPerSecond = settings.catchUpBytesPerSecond
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
+            options: hostOptions,
             random: random,
             logger: logger
         )
@@ -228,7 +231,9 @@ final class BrokerDaemon: Sendable {
         _ state: BrokerStateFile,
         _ loop: any EventLoop
     ) -> StreamTransport {
-        StreamTransport(
+        var options = TransportOptions()
+        options.catchUpBytesMax = settings.catchUpQueueBytes
+        return StreamTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
                 role: .broker,
@@ -236,6 +241,7 @@ final class BrokerDaemon: Sendable {
                 clusterID: { state.clusterID },
                 session: session
             ),
+            options: options,
             logger: logger,
             addressOf: { [unowned broker] in broker.peerAddress(of: BrokerID($0)) }
         )
@@ -302,11 +308,13 @@ final class BrokerDaemon: Sendable {
         let ticks = progress.ticking("event loop")
         let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
         let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
-        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { [self] _ in
+        manager.onTick { [self] count in
             ticks.advance()
-            probeWriter()
-            probeReader()
-            if let parts = parts.withLock({ $0 }) { showStatus(parts) }
+            if count % 10 == 0 {
+                probeWriter()
+                probeReader()
+            }
+            if count % 2 == 0, let parts = parts.withLock({ $0 }) { showStatus(parts) }
         }
         manager.startTicking()
     }

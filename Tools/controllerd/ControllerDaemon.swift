@@ -196,8 +196,9 @@ final class ControllerDaemon: Sendable {
         let ticks = progress.ticking("event loop")
         let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
         let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
-        loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(200)) { _ in
+        manager.onTick { count in
             ticks.advance()
+            guard count % 10 == 0 else { return }
             probeWriter()
             probeReader()
         }

@@ -82,7 +82,8 @@ struct Simulate: AsyncParsableCommand {
         print(
             """
             seed \(result.seed): \(result.steps) events, \(Int(result.seconds)) s simulated, \
-            \(result.entries) entries, \(result.acknowledged) acknowledged
+            \(result.entries) entries, \(result.acknowledged) acknowledged, \(result.rests) ticks \
+            of leaders at rest, \(result.catchUps) messages for catching up
             """
         )
         if let violation = result.violation {

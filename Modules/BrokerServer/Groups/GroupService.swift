@@ -26,7 +26,6 @@ public final class GroupService: GroupCoordinator {
     private let metrics: GroupMetrics
     private var tables: [PartitionID: GroupTable] = [:]
     private var random = SystemRandomNumberGenerator()
-    private var ticker: RepeatedTask?
     private var nextOffsetsCheck: NIODeadline
 
     init(
@@ -44,7 +43,7 @@ public final class GroupService: GroupCoordinator {
         nextOffsetsCheck = surroundings.clock().uptime + settings.offsetsCheckInterval
     }
 
-    /// Makes the service of a broker, which watches over time from now on.
+    /// Makes the service of a broker.
     ///
     /// On the broker's event loop; `broker.use` must be given the service.
     public convenience init(broker: Broker, settings: GroupSettings) {
@@ -62,18 +61,10 @@ public final class GroupService: GroupCoordinator {
             ),
             logger: broker.logger
         )
-        startTicking()
     }
 
-    /// Begins to watch sessions, rebalances and expired offsets; goes on as long as the loop runs.
-    private func startTicking() {
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ticker = eventLoop.scheduleRepeatedTask(initialDelay: settings.tick, delay: settings.tick) {
-            _ in bound.value.tick()
-        }
-    }
-
-    func tick() {
+    /// Watches over sessions, rebalances and expired offsets.
+    public func tick() {
         for table in tables.values { table.tick() }
         metrics.show(tables.values.flatMap(\.states))
         let now = surroundings.clock().uptime

@@ -27,8 +27,6 @@ public struct GroupSettings: Sendable {
     public var offsetsRetention: TimeAmount = .hours(7 * 24)
     /// How often groups are looked through for expired offsets; 10 min.
     public var offsetsCheckInterval: TimeAmount = .minutes(10)
-    /// How often deadlines are looked at; 50 ms.
-    public var tick: TimeAmount = .milliseconds(50)
     /// The defaults.
     public init() {}
 }

@@ -28,7 +28,7 @@ final class HostedTopic {
 /// The partitions that this broker hosts, by group, by topic name and by topic id.
 ///
 /// - Thread: the broker's event loop.
-/// - Invariant: the three views hold the same partitions. A name belongs to one topic id at a
+/// - Invariant: all views hold the same partitions. A name belongs to one topic id at a
 ///   time: of two that were hosted under one name, the later one is found by it.
 final class PartitionTable {
     private var byGroup: [RaftGroupID: Partition] = [:]
@@ -44,7 +44,7 @@ final class PartitionTable {
     var count: Int { byGroup.count }
 
     /// All partitions, in the order of their groups.
-    var all: [Partition] { byGroup.sorted { $0.key < $1.key }.map(\.value) }
+    private(set) var all: [Partition] = []
 
     /// The partition of a Raft group.
     func partition(of group: RaftGroupID) -> Partition? { byGroup[group] }
@@ -58,12 +58,23 @@ final class PartitionTable {
     /// A partition by name, if it is hosted here.
     func partition(_ topic: String, _ id: Int32) -> Partition? { byName[topic]?.partition(id) }
 
+    /// Where a group stands in `all`, or would stand.
+    private func place(of group: RaftGroupID) -> Int {
+        var (low, high) = (0, all.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if all[middle].identity.group < group { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     /// Takes a partition in.
     func insert(_ partition: Partition) {
         let identity = partition.identity
         precondition(byGroup[identity.group] == nil, "group \(identity.group) is there already")
         precondition((0..<Self.partitionsMax).contains(partition.id), "partition \(partition.id)")
         byGroup[identity.group] = partition
+        all.insert(partition, at: place(of: identity.group))
         let topic =
             byID[identity.topicID] ?? HostedTopic(name: partition.topic, id: identity.topicID)
         let place = Int(partition.id)
@@ -77,6 +88,7 @@ final class PartitionTable {
     /// Lets a partition go.
     func remove(_ group: RaftGroupID) -> Partition? {
         guard let partition = byGroup.removeValue(forKey: group) else { return nil }
+        all.remove(at: place(of: group))
         generation += 1
         let id = partition.identity.topicID
         guard let topic = byID[id] else { return partition }

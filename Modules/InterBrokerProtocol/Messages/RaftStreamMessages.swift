@@ -14,16 +14,28 @@ public struct RaftStreamRequest: InterBrokerRequest {
     public var session: SessionID
     /// The version of the frames that follow.
     public var formatVersion: Int
+    /// What the stream is for.
+    public var lane: Lane
+
+    /// The streams that a daemon opens to another one.
+    public enum Lane: String, Codable, CaseIterable, Sendable {
+        /// Heartbeats, votes, answers and fresh entries; its end means that the sender is gone.
+        case live
+        /// Old entries and snapshots.
+        case catchUp = "catch_up"
+    }
 
     /// Makes one of its fields.
-    public init(session: SessionID, formatVersion: Int) {
+    public init(session: SessionID, formatVersion: Int, lane: Lane = .live) {
         self.session = session
         self.formatVersion = formatVersion
+        self.lane = lane
     }
 
     private enum CodingKeys: String, CodingKey {
         case session
         case formatVersion = "format_version"
+        case lane
     }
 }
 
@@ -44,7 +56,7 @@ public struct RaftStreamResponse: Codable, Equatable, Sendable {
 
 extension RaftStreamRequest {
     /// The version of the frames that this program writes and reads.
-    public static let currentFormatVersion = 1
+    public static let currentFormatVersion = 2
 
     /// Refuses frames of another version.
     public func validate() -> Refusal? {

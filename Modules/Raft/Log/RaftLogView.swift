@@ -256,6 +256,9 @@ extension RaftLogView {
 extension RaftLogView {
     mutating func handOverUnstable() { unstable.handOver() }
 
+    /// Gives back the memory that is kept for the next entries.
+    mutating func releaseSpareMemory() { unstable.releaseSpareMemory() }
+
     mutating func becameStable(_ index: LogIndex, term: Term) {
         unstable.becameStable(index, term: term)
     }

@@ -96,6 +96,9 @@ extension UnstableLog {
         handedOver = max(handedOver, offset)
     }
 
+    /// Gives back the memory that is kept for the next entries.
+    mutating func releaseSpareMemory() { if entries.isEmpty { entries = [] } }
+
     /// Drops the snapshot that storage confirmed, unless there is another one.
     mutating func snapshotBecameStable(_ index: LogIndex) {
         guard snapshot?.metadata.index == index else { return }

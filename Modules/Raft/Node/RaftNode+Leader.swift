@@ -47,7 +47,7 @@ extension RaftNode {
             becomeFollower(term, leader: .none)
         }
         for place in tracker.peers.indices where tracker.peers[place].id != id {
-            tracker.peers[place].isRecentlyActive = false
+            tracker.peers[place].beginPeriod()
         }
     }
 

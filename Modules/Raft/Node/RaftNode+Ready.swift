@@ -18,6 +18,18 @@ extension RaftNode {
         return ready
     }
 
+    /// Gives back the memory that is kept for the next round; one that comes takes it again.
+    public mutating func releaseSpareMemory() {
+        if messages.isEmpty { messages = [] }
+        if messagesAfterAppend.isEmpty { messagesAfterAppend = [] }
+        if readStates.isEmpty { readStates = [] }
+        responseBuffers = ResponseBuffers()
+        log.releaseSpareMemory()
+        for place in tracker.peers.indices where tracker.peers[place].inflights.count == 0 {
+            tracker.peers[place].inflights.reset()
+        }
+    }
+
     /// Takes everything that is to be done, in place of what was taken the last time.
     ///
     /// The memory of the last round is used again: a steady group asks for none.

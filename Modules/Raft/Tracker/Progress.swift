@@ -26,6 +26,8 @@ public struct Progress: Sendable {
     public internal(set) var pendingSnapshot: LogIndex = 0
     /// Whether anything was heard from the member since quorum was checked last.
     public internal(set) var isRecentlyActive = false
+    /// Whether it was heard from in the period before that.
+    var wasRecentlyActive = false
     /// Whether no append may be sent before the member answers something.
     public internal(set) var isFlowPaused = false
     /// Whether the entries it needs next are being read from disk.
@@ -48,6 +50,11 @@ public struct Progress: Sendable {
         state == .snapshot || isFlowPaused || isWaitingForEntries
     }
 
+    /// Whether the member was heard from in this period of the check of quorum or the last one.
+    ///
+    /// `isRecentlyActive` is false of everyone at the start of a period.
+    public var isAnswering: Bool { isRecentlyActive || wasRecentlyActive }
+
     /// How many appends the member has not answered.
     public var inflightCount: Int { inflights.count }
 }
@@ -61,7 +68,14 @@ extension Progress {
         self.next = next
         sentCommit = 0
         isRecentlyActive = false
+        wasRecentlyActive = false
         enter(.probe)
+    }
+
+    /// Begins a new period of the check of quorum.
+    mutating func beginPeriod() {
+        wasRecentlyActive = isRecentlyActive
+        isRecentlyActive = false
     }
 
     private mutating func enter(_ state: ProgressState) {
@@ -112,6 +126,11 @@ extension Progress {
         case .snapshot:
             preconditionFailure("append sent to \(id), which needs a snapshot")
         }
+    }
+
+    /// Whether the member has the whole log, knows what is committed, and is not waited for.
+    func lacksNothing(_ lastIndex: LogIndex, _ commit: LogIndex) -> Bool {
+        state == .replicate && match >= lastIndex && sentCommit == commit && !isPaused
     }
 
     /// Whether telling the member of this commit index would be news that it can use.

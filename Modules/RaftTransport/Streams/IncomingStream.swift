@@ -10,28 +10,29 @@ import RaftHost
 final class IncomingStream: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    let owner: Int32
+    let key: StreamKey
     let session: SessionID
     private let transport: StreamTransport
     private let metrics: PeerMetrics
     private let reader: RecordReader
     private var frames: FrameReader
-    private var messages: [ReceivedMessage] = []
+    private var contents = FrameContents()
+    private var large = PieceCollector()
     private var channel: (any Channel)?
     private(set) var isRetired = false
 
     init(
-        owner: Int32,
+        _ key: StreamKey,
         session: SessionID,
         channel: any Channel,
         transport: StreamTransport
     ) {
-        self.owner = owner
+        self.key = key
         self.session = session
         self.channel = channel
         self.transport = transport
-        self.metrics = transport.metrics(of: owner)
-        self.reader = RecordReader(sender: owner, receiver: transport.identity.id)
+        self.metrics = transport.metrics(of: key.peer)
+        self.reader = RecordReader(sender: key.peer, receiver: transport.identity.id)
         self.frames = FrameReader(allocator: channel.allocator)
     }
 
@@ -43,7 +44,7 @@ final class IncomingStream: ChannelInboundHandler {
         do throws(StreamError) {
             while !isRetired, let records = try frames.next() { try deliver(records) }
         } catch {
-            LogLines.damaged(transport.name(of: owner), error, transport.logger)
+            LogLines.damaged(transport.name(of: key), error, transport.logger)
             context.close(promise: nil)
             end()
         }
@@ -60,11 +61,18 @@ final class IncomingStream: ChannelInboundHandler {
     }
 
     private func deliver(_ records: ByteBuffer) throws(StreamError) {
-        messages.removeAll(keepingCapacity: true)
-        let dropped = try reader.read(records, into: &messages)
-        if dropped > 0 { metrics.lose(.unacceptable, dropped) }
-        metrics.received.increment(by: messages.count)
-        if !messages.isEmpty { transport.sink?.receive(messages) }
+        contents.removeAll()
+        try reader.read(records, into: &contents)
+        for piece in contents.pieces {
+            guard let record = try large.take(piece) else { continue }
+            try reader.readWhole(record, into: &contents)
+        }
+        if contents.dropped > 0 { metrics.lose(.unacceptable, contents.dropped) }
+        metrics.received.increment(by: contents.count)
+        guard let sink = transport.sink else { return }
+        if !contents.messages.isEmpty { sink.receive(contents.messages) }
+        for round in contents.heartbeats { sink.receive(round, from: key.peer) }
+        for answers in contents.answers { sink.receive(answers, from: key.peer) }
     }
 
     /// Reports the end, once, and not if a newer stream has taken this one's place.
@@ -77,7 +85,8 @@ final class IncomingStream: ChannelInboundHandler {
     private func retire() {
         isRetired = true
         channel = nil
-        messages = []
+        contents = FrameContents()
+        large = PieceCollector()
     }
 
     /// Ends the stream without a report.

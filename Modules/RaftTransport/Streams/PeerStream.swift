@@ -5,8 +5,9 @@ import Model
 import NIOCore
 import NIOPosix
 import Raft
+import RaftHost
 
-/// The stream to one peer: opened when something is to be sent, and again when it is lost.
+/// A stream to one peer: opened when something is to be sent, and again when it is lost.
 ///
 /// - Thread: the transport's event loop.
 /// - Invariant: `queuedBytes` exceeds its limit by one message at most.
@@ -21,7 +22,7 @@ final class PeerStream {
         case shutDown
     }
 
-    let owner: Int32
+    let key: StreamKey
     var isUnflushed = false
     private unowned let transport: StreamTransport
     private let metrics: PeerMetrics
@@ -37,40 +38,60 @@ final class PeerStream {
     /// Whether the failure of this time is in the log already.
     private var isFailureLogged = false
 
-    init(owner: Int32, transport: StreamTransport, metrics: PeerMetrics) {
-        self.owner = owner
+    init(_ key: StreamKey, transport: StreamTransport, metrics: PeerMetrics) {
+        self.key = key
         self.transport = transport
         self.metrics = metrics
         self.pause = transport.options.backoffMin
     }
 
-    var queuedBytes: Int { writer.bytes + channelBytes }
+    private var queuedBytes: Int { writer.bytes + channelBytes }
+
+    /// How many bytes wait now.
+    func countQueuedBytes() -> Int {
+        if case .open(let channel) = state { countChannelBytes(channel) }
+        return queuedBytes
+    }
 
     func send(_ group: RaftGroupID, _ message: Message, chain: UInt64?) {
-        switch state {
-        case .idle: open()
-        case .opening:
-            let limit = min(
-                transport.options.connectingBytesMax,
-                transport.options.queueBytesMax
-            )
-            guard writer.bytes < limit else { return drop(group, message, .overflow) }
-        case .open(let channel):
-            if queuedBytes >= transport.options.queueBytesMax {
-                countChannelBytes(channel)
-                guard queuedBytes < transport.options.queueBytesMax else {
-                    return drop(group, message, .overflow)
-                }
-            }
-        case .pausing, .shutDown: return drop(group, message, .notConnected)
-        }
+        if let loss = admit() { return drop(group, message, loss) }
         guard writer.append(group, message, chain: chain) else {
-            LogLines.tooLarge(transport.name(of: owner), group, transport.logger)
+            LogLines.tooLarge(transport.name(of: key), group, transport.logger)
             return drop(group, message, .tooLarge)
         }
         if message.type == .snapshot {
             // The receiver counts, and not the bytes that may have arrived long ago.
             snapshots[group] = Message(type: .snapshot, to: message.to)
+        }
+    }
+
+    func send(_ round: HeartbeatRound) {
+        if let loss = admit() { return metrics.lose(loss) }
+        if !writer.append(round) { metrics.lose(.tooLarge) }
+    }
+
+    func send(_ answers: HeartbeatAnswers) {
+        if let loss = admit() { return metrics.lose(loss) }
+        if !writer.append(answers) { metrics.lose(.tooLarge) }
+    }
+
+    /// Why nothing can be queued now, or nil if it can; opens the stream if there is none.
+    private func admit() -> PeerMetrics.Loss? {
+        switch state {
+        case .idle:
+            open()
+            return nil
+        case .opening:
+            let limit = min(
+                transport.options.connectingBytesMax,
+                transport.options.queueBytesMax
+            )
+            return writer.bytes < limit ? nil : .overflow
+        case .open(let channel):
+            guard queuedBytes >= transport.options.queueBytesMax else { return nil }
+            countChannelBytes(channel)
+            return queuedBytes < transport.options.queueBytesMax ? nil : .overflow
+        case .pausing, .shutDown: return .notConnected
         }
     }
 
@@ -81,7 +102,7 @@ final class PeerStream {
         for part in writer.take() { channel.write(part, promise: nil) }
         channel.flush()
         countChannelBytes(channel)
-        metrics.queueBytes.record(channelBytes)
+        metrics.showQueue(channelBytes, on: key.lane)
     }
 
     func shutdown() {
@@ -118,7 +139,7 @@ final class PeerStream {
 
 extension PeerStream {
     private func open() {
-        guard let address = transport.address(of: owner) else { return startPause() }
+        guard let address = transport.address(of: key.peer) else { return startPause() }
         let identity = transport.identity
         let caller = InterBrokerCaller(
             role: identity.role,
@@ -127,7 +148,8 @@ extension PeerStream {
         )
         let hello = RaftStreamRequest(
             session: identity.session,
-            formatVersion: RaftStreamRequest.currentFormatVersion
+            formatVersion: RaftStreamRequest.currentFormatVersion,
+            lane: key.lane.name
         )
         let eventLoop = transport.eventLoop
         var options = CallOptions(logger: transport.logger)
@@ -135,7 +157,7 @@ extension PeerStream {
         options.deadline = transport.options.openTimeout
         options.group = eventLoop
         options.metrics = transport.options.metrics
-        let target = InterBrokerTarget(id: owner, address: address)
+        let target = InterBrokerTarget(id: key.peer, address: address)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let call = options
         state = .opening(
@@ -174,7 +196,7 @@ extension PeerStream {
         state = .open(channel)
         openedAt = .now()
         isFailureLogged = false
-        LogLines.opened(transport.name(of: owner), address, transport.logger)
+        LogLines.opened(transport.name(of: key), address, transport.logger)
         flush()
     }
 
@@ -182,14 +204,14 @@ extension PeerStream {
         guard case .opening = state else { return }
         if !isFailureLogged {
             isFailureLogged = true
-            LogLines.openFailed(transport.name(of: owner), error, transport.logger)
+            LogLines.openFailed(transport.name(of: key), error, transport.logger)
         }
         lost()
     }
 
     private func channelEnded(_ ended: any Channel) {
         guard case .open(let channel) = state, channel === ended else { return }
-        LogLines.lost(transport.name(of: owner), transport.logger)
+        LogLines.lost(transport.name(of: key), transport.logger)
         // A stream that worked for a while was no failure: the peer may be back at once.
         if NIODeadline.now() - openedAt > transport.options.backoffMax {
             pause = transport.options.backoffMin

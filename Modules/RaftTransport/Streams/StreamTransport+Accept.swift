@@ -33,8 +33,9 @@ extension StreamTransport {
         guard case .success = admit(hello, from: peer), channel.isActive else {
             return channel.close(promise: nil)
         }
+        let key = StreamKey(peer: peer, lane: RaftLane(hello.lane))
         let stream = IncomingStream(
-            owner: peer,
+            key,
             session: hello.session,
             channel: channel,
             transport: self
@@ -50,25 +51,37 @@ extension StreamTransport {
             return channel.close(promise: nil)
         }
         limitSilence(channel, options.silenceMax)
-        let older = incoming.updateValue(stream, forKey: peer)
+        // The kernel may tell of the end of an older process later, or never.
+        let isNewProcess = sessions[peer].map { $0 != hello.session } ?? false
+        if isNewProcess { endOlderProcess(of: peer) }
+        sessions[peer] = hello.session
+        let older = incoming.updateValue(stream, forKey: key)
         older?.close()
-        let olderSession = sessions.updateValue(hello.session, forKey: peer)
-        if let olderSession, olderSession != hello.session {
-            retire(olderSession, of: peer)
-            // The process behind the older stream is gone, even if its end was not heard.
-            if older != nil { sink?.peerDisconnected(peer) }
-        }
-        LogLines.accepted(name(of: peer), hello.session, logger)
-        if older?.session != hello.session { sink?.peerConnected(peer) }
+        LogLines.accepted(name(of: key), hello.session, logger)
+        if key.lane == .live, older == nil { sink?.peerConnected(peer) }
         peerIsThere(peer)
     }
 
-    /// Takes note that the kernel has ended a peer's stream, and says so at once.
+    /// Closes the streams of a process that a newer one has replaced, and reports its end.
+    private func endOlderProcess(of peer: Int32) {
+        if let session = sessions[peer] { retire(session, of: peer) }
+        var wasConnected = false
+        for lane in RaftLane.allCases {
+            guard let stream = incoming.removeValue(forKey: StreamKey(peer: peer, lane: lane))
+            else { continue }
+            stream.close()
+            wasConnected = wasConnected || lane == .live
+        }
+        if wasConnected { sink?.peerDisconnected(peer) }
+    }
+
+    /// Takes note that the kernel has ended a peer's stream, and says so at once: the end of the
+    /// live one means that the process is gone.
     func streamEnded(_ stream: IncomingStream) {
-        guard incoming[stream.owner] === stream else { return }
-        incoming[stream.owner] = nil
-        LogLines.ended(name(of: stream.owner), logger)
-        sink?.peerDisconnected(stream.owner)
+        guard incoming[stream.key] === stream else { return }
+        incoming[stream.key] = nil
+        LogLines.ended(name(of: stream.key), logger)
+        if stream.key.lane == .live { sink?.peerDisconnected(stream.key.peer) }
     }
 
     private func retire(_ session: SessionID, of peer: Int32) {
@@ -109,5 +122,22 @@ private struct TransportAcceptor: RaftStreamAcceptor {
             "the listener accepts streams on another event loop"
         )
         transport.value.accept(channel, hello, from: header.senderID)
+    }
+}
+
+extension RaftLane {
+    init(_ lane: RaftStreamRequest.Lane) {
+        switch lane {
+        case .live: self = .live
+        case .catchUp: self = .catchUp
+        }
+    }
+
+    /// As it stands in the hello.
+    var name: RaftStreamRequest.Lane {
+        switch self {
+        case .live: .live
+        case .catchUp: .catchUp
+        }
     }
 }

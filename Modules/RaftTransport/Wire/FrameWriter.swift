@@ -1,6 +1,7 @@
 import Model
 import NIOCore
 import Raft
+import RaftHost
 import RaftLog
 import RecordBatch
 
@@ -29,6 +30,8 @@ struct FrameWriter {
     static let gatherBytesMin = 8 << 10
     /// The fixed part of a record: type, flags, and at most 11 integers.
     private static let recordBytesMax = 2 * 1 + 12 * RecordPen.varintBytesMax + 8
+    /// A heartbeat in a round: five integers.
+    private static let beatBytesMax = 5 * RecordPen.varintBytesMax
 
     init(allocator: ByteBufferAllocator) {
         self.allocator = allocator
@@ -36,18 +39,132 @@ struct FrameWriter {
 
     var isEmpty: Bool { bytes == 0 }
 
-    /// Adds a message; false if it is too large for any frame, and nothing was added.
+    /// Adds a message; false if it is too large even for pieces, and nothing was added.
     mutating func append(_ group: RaftGroupID, _ message: Message, chain: UInt64?) -> Bool {
         let size = Self.sizeBound(of: message)
-        guard size <= StreamFrame.bytesMax - StreamFrame.headerBytes else { return false }
-        if isOpen, frameBytes + size > StreamFrame.bytesTarget { closeFrame() }
-        if !isOpen { openFrame() }
+        guard size <= StreamFrame.messageBytesMax else { return false }
+        if makeRoom(for: size) {
+            frameBytes += write(group, message, chain)
+        } else {
+            appendInPieces(group, message, chain)
+        }
+        messages += 1
+        return true
+    }
+
+    /// Writes a message's record; returns how many bytes that took.
+    private mutating func write(
+        _ group: RaftGroupID,
+        _ message: Message,
+        _ chain: UInt64?
+    ) -> Int {
         let before = bytes
         writeFixed(group, message, chain)
         if !message.entries.isEmpty { writeEntries(message) }
         if let snapshot = message.snapshot { writeSnapshot(snapshot) }
+        return bytes - before
+    }
+
+    /// Adds a message that no frame has room for, in frames that hold one piece of it each.
+    private mutating func appendInPieces(
+        _ group: RaftGroupID,
+        _ message: Message,
+        _ chain: UInt64?
+    ) {
+        var whole = FrameWriter(allocator: allocator)
+        whole.current = allocator.buffer(capacity: 512)
+        let total = whole.write(group, message, chain)
+        whole.pushCurrent()
+        var rest = CircularBuffer(whole.parts)
+        var offset = 0
+        while offset < total {
+            let size = min(StreamFrame.pieceBytes, total - offset)
+            let isOpened = appendRecord(of: 1 + 3 * RecordPen.varintBytesMax) { pen in
+                pen.byte(RecordType.piece)
+                pen.varint(UInt64(total))
+                pen.varint(UInt64(offset))
+                pen.varint(UInt64(size))
+            }
+            precondition(isOpened, "no frame has room for the head of a piece")
+            pushCurrent()
+            take(size, from: &rest)
+            frameBytes += size
+            bytes += size
+            offset += size
+            closeFrame()
+        }
+        // They are one message, whatever they were counted as.
+        messages -= (total + StreamFrame.pieceBytes - 1) / StreamFrame.pieceBytes
+    }
+
+    /// Moves bytes from the front of `rest` to the open frame, without copying them.
+    private mutating func take(_ count: Int, from rest: inout CircularBuffer<ByteBuffer>) {
+        var missing = count
+        while missing > 0, var part = rest.popFirst() {
+            let size = min(missing, part.readableBytes)
+            if let slice = part.readSlice(length: size) { parts.append(slice) }
+            missing -= size
+            if part.readableBytes > 0 { rest.prepend(part) }
+        }
+        precondition(missing == 0, "a message ends \(missing) bytes too early")
+    }
+
+    /// Adds a round of heartbeats; false if it is too large for any frame, and nothing was added.
+    mutating func append(_ round: HeartbeatRound) -> Bool {
+        let size = 1 + 8 + RecordPen.varintBytesMax + round.beats.count * Self.beatBytesMax
+        return appendRecord(of: size) { pen in
+            pen.byte(RecordType.heartbeats)
+            pen.fixed(round.number)
+            pen.varint(UInt64(round.beats.count))
+            var before: UInt64 = 0
+            for beat in round.beats {
+                pen.varint(beat.group.rawValue &- before)
+                pen.varint(UInt64(beat.from.incarnation))
+                pen.varint(UInt64(beat.to.incarnation))
+                pen.varint(beat.term.rawValue)
+                pen.varint(beat.commit.rawValue)
+                before = beat.group.rawValue
+            }
+        }
+    }
+
+    /// Adds the answer to a round of heartbeats; false if it is too large for any frame.
+    mutating func append(_ answers: HeartbeatAnswers) -> Bool {
+        let size = 1 + 8 + (2 * answers.places.count + 1) * RecordPen.varintBytesMax
+        return appendRecord(of: size) { pen in
+            pen.byte(RecordType.heartbeatAnswers)
+            pen.fixed(answers.number)
+            pen.varint(UInt64(answers.places.count))
+            var before = 0
+            for places in answers.places {
+                pen.varint(UInt64(places.lowerBound - before))
+                pen.varint(UInt64(places.count))
+                before = places.upperBound
+            }
+        }
+    }
+
+    private mutating func appendRecord(
+        of size: Int,
+        _ write: (inout RecordPen) -> Void
+    ) -> Bool {
+        guard makeRoom(for: size) else { return false }
+        let written = current.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { memory in
+            var pen = RecordPen(memory)
+            write(&pen)
+            return pen.count
+        }
+        bytes += written
+        frameBytes += written
         messages += 1
-        frameBytes += bytes - before
+        return true
+    }
+
+    /// Opens a frame that takes a record of at most so many bytes; false if there is none.
+    private mutating func makeRoom(for size: Int) -> Bool {
+        guard size <= StreamFrame.bytesMax - StreamFrame.headerBytes else { return false }
+        if isOpen, frameBytes + size > StreamFrame.bytesTarget { closeFrame() }
+        if !isOpen { openFrame() }
         return true
     }
 

@@ -4,49 +4,92 @@ import Raft
 import RaftHost
 import RaftLog
 
-/// Reads the messages of a frame; payloads become slices of it.
+/// What a frame holds, each kind in the order of its records.
+struct FrameContents {
+    var messages: [ReceivedMessage] = []
+    var heartbeats: [HeartbeatRound] = []
+    var answers: [HeartbeatAnswers] = []
+    var pieces: [RecordPiece] = []
+    /// How many messages were dropped as unacceptable.
+    var dropped = 0
+
+    /// How many records there were.
+    var count: Int { messages.count + heartbeats.count + answers.count }
+
+    mutating func removeAll() {
+        messages.removeAll(keepingCapacity: true)
+        heartbeats.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: true)
+        pieces.removeAll()
+        dropped = 0
+    }
+}
+
+/// Reads the records of a frame; payloads become slices of it.
 struct RecordReader {
     /// The daemon whose stream it is.
     let sender: Int32
     /// This daemon.
     let receiver: Int32
 
-    /// Appends a frame's messages, in order; returns how many were dropped as unacceptable.
+    /// Adds a frame's contents.
     ///
-    /// - Throws: when the bytes are no records; what was appended before is to be dropped.
+    /// - Throws: when the bytes are no records; what was added before is to be dropped.
     func read(
         _ records: ByteBuffer,
-        into messages: inout [ReceivedMessage]
-    ) throws(StreamError) -> Int {
-        var dropped = 0
+        into contents: inout FrameContents
+    ) throws(StreamError) {
         let failure: StreamError? = records.withUnsafeReadableBytes { bytes in
             var cursor = RecordCursor(bytes)
             do throws(StreamError) {
-                while cursor.remaining > 0 {
-                    let received = try message(&cursor, records)
-                    if received.message.isAcceptableFromPeer {
-                        messages.append(received)
-                    } else {
-                        dropped += 1
-                    }
-                }
+                while cursor.remaining > 0 { try read(&cursor, records, into: &contents) }
                 return nil
             } catch {
                 return error
             }
         }
         if let failure { throw failure }
-        return dropped
     }
 
-    private func message(
+    private func read(
         _ cursor: inout RecordCursor,
-        _ records: ByteBuffer
-    ) throws(StreamError) -> ReceivedMessage {
+        _ records: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
         let rawType = try cursor.byte()
+        switch rawType {
+        case RecordType.heartbeats:
+            contents.heartbeats.append(try heartbeats(&cursor))
+        case RecordType.heartbeatAnswers: contents.answers.append(try heartbeatAnswers(&cursor))
+        case RecordType.piece: contents.pieces.append(try piece(&cursor, records))
+        default: try readMessage(rawType, &cursor, records, into: &contents)
+        }
+    }
+
+    private func readMessage(
+        _ rawType: UInt8,
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
         guard let type = MessageType(rawValue: rawType) else {
             throw .recordInvalid("type \(rawType)")
         }
+        let received = try message(type, &cursor, records)
+        if received.message.isAcceptableFromPeer {
+            contents.messages.append(received)
+        } else {
+            contents.dropped += 1
+        }
+    }
+
+    // MARK: Messages
+
+    private func message(
+        _ type: MessageType,
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer
+    ) throws(StreamError) -> ReceivedMessage {
         let fields = RecordFields(rawValue: try cursor.varint())
         guard fields.isSubset(of: .all) else {
             throw .recordInvalid("fields \(fields.rawValue)")
@@ -166,4 +209,122 @@ struct RecordReader {
     private func slicePayload(_ bytes: ByteBuffer) -> Payload {
         bytes.readableBytes == 0 ? .empty : Payload(SlicePayload(bytes))
     }
+}
+
+// MARK: Pieces
+
+/// A piece of the record of a message that is larger than a frame.
+struct RecordPiece {
+    /// The size of the whole record.
+    let total: Int
+    /// Where in it the piece begins.
+    let offset: Int
+    let bytes: ByteBuffer
+}
+
+/// Puts the pieces of a large message together, one message at a time.
+///
+/// - Invariant: memory is taken for what has arrived, at most twice of it, and never for what was
+///   only announced.
+struct PieceCollector {
+    private var collected = ByteBuffer()
+    private var total = 0
+
+    /// Takes a piece; the whole record, when it is complete.
+    ///
+    /// The first piece of another record ends one that is not complete: its sender has given it
+    /// up.
+    mutating func take(_ piece: RecordPiece) throws(StreamError) -> ByteBuffer? {
+        if piece.offset == 0 {
+            collected = ByteBuffer()
+            total = piece.total
+        }
+        guard piece.total == total, piece.offset == collected.readableBytes,
+            piece.bytes.readableBytes > 0,
+            collected.readableBytes + piece.bytes.readableBytes <= total
+        else { throw .recordInvalid("a piece that does not follow the one before") }
+        collected.writeImmutableBuffer(piece.bytes)
+        guard collected.readableBytes == total else { return nil }
+        defer { self = PieceCollector() }
+        return collected
+    }
+}
+
+extension RecordReader {
+    private func piece(
+        _ cursor: inout RecordCursor,
+        _ records: ByteBuffer
+    ) throws(StreamError) -> RecordPiece {
+        let (total, offset) = (try cursor.varint(), try cursor.varint())
+        guard total <= UInt64(StreamFrame.messageBytesMax), offset < total else {
+            throw .recordInvalid("a piece at \(offset) of \(total)")
+        }
+        let bytes = try bytes(&cursor, records)
+        return RecordPiece(total: Int(total), offset: Int(offset), bytes: bytes)
+    }
+
+    /// Adds the one message of a record that came in pieces.
+    func readWhole(
+        _ record: ByteBuffer,
+        into contents: inout FrameContents
+    ) throws(StreamError) {
+        let failure: StreamError? = record.withUnsafeReadableBytes { bytes in
+            var cursor = RecordCursor(bytes)
+            do throws(StreamError) {
+                try readMessage(try cursor.byte(), &cursor, record, into: &contents)
+                return cursor.remaining == 0 ? nil : .recordInvalid("bytes behind a large message")
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+}
+
+// MARK: Heartbeats
+
+extension RecordReader {
+    private func heartbeats(
+        _ cursor: inout RecordCursor
+    ) throws(StreamError) -> HeartbeatRound {
+        let number = try cursor.fixed()
+        let count = try cursor.count(bytesEach: 5)
+        var round = HeartbeatRound(number: number, beats: [])
+        round.beats.reserveCapacity(count)
+        var group: UInt64 = 0
+        for _ in 0..<count {
+            group &+= try cursor.varint()
+            round.beats.append(
+                Heartbeat(
+                    group: RaftGroupID(group),
+                    from: try node(sender, &cursor),
+                    to: try node(receiver, &cursor),
+                    term: Term(try cursor.varint()),
+                    commit: LogIndex(try cursor.varint())
+                )
+            )
+        }
+        return round
+    }
+
+    private func heartbeatAnswers(
+        _ cursor: inout RecordCursor
+    ) throws(StreamError) -> HeartbeatAnswers {
+        let number = try cursor.fixed()
+        var answers = HeartbeatAnswers(number: number)
+        var end: UInt64 = 0
+        for _ in 0..<(try cursor.count(bytesEach: 2)) {
+            let (gap, length) = (try cursor.varint(), try cursor.varint())
+            guard gap <= Self.placesMax, length <= Self.placesMax,
+                end + gap + length <= Self.placesMax
+            else { throw .recordInvalid("answer to heartbeats that no round has") }
+            let start = end + gap
+            end = start + length
+            answers.places.append(Int(start)..<Int(end))
+        }
+        return answers
+    }
+
+    /// No frame has room for so many heartbeats.
+    private static let placesMax = UInt64(StreamFrame.bytesMax)
 }

@@ -11,6 +11,10 @@ enum StreamFrame {
     static let bytesMax = 16 << 20
     /// A frame that has grown beyond this is closed, and another one begun.
     static let bytesTarget = 1 << 20
+    /// A message that is larger than a frame travels in pieces of so many bytes; 1 MiB.
+    static let pieceBytes = 1 << 20
+    /// No message is larger; 1 GiB.
+    static let messageBytesMax = 1 << 30
     /// Set when records hold payloads: whoever keeps them keeps the frame's memory.
     static let carriesPayloads: UInt8 = 1
     /// The CRC covers the header from here on.
@@ -38,7 +42,21 @@ enum StreamError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// Which fields a record holds; a field that is zero is not written.
+/// What a record holds, told by its first byte; below these it is a message of that type.
+///
+/// - Shape: a round of heartbeats is u64 number, varint count, and for each heartbeat five
+///   varints: group less the one before, the leader's and the receiver's incarnation, term,
+///   commit. Its answer is u64 number, varint count, and for each range of places two varints:
+///   how many places lie between it and the one before, and how many it holds. A piece of the
+///   record of a large message is varint size of that record, varint place of the piece in it,
+///   varint length, bytes; the pieces of one record come in order.
+enum RecordType {
+    static let heartbeats: UInt8 = 64
+    static let heartbeatAnswers: UInt8 = 65
+    static let piece: UInt8 = 66
+}
+
+/// Which fields a message's record holds; a field that is zero is not written.
 struct RecordFields: OptionSet {
     let rawValue: UInt64
 

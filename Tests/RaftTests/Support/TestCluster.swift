@@ -162,6 +162,11 @@ extension TestCluster {
         return true
     }
 
+    /// Whether a replica has nothing left to write or to apply.
+    func isIdle(_ id: NodeID) -> Bool {
+        replicas[place(id)].writes.isEmpty && replicas[place(id)].applies.isEmpty
+    }
+
     /// Carries out the oldest write of a replica and delivers what waited for it.
     @discardableResult
     func write(_ id: NodeID) -> Bool {
