@@ -136,7 +136,7 @@ private func expectIdle(
         let world = await World()
         let table = requestConfigs(
             id: 1,
-            controllers: [],
+            directoryID: directory(1),
             controller: world.controller,
             store: world.log.store
         )
@@ -144,7 +144,7 @@ private func expectIdle(
         #expect(
             types.sorted() == [
                 1000, 1001, 1002, 1005, 1006, 1007, 1009, 1010, 1011, 1012, 1013,
-                1015,
+                1015, 1017, 1018, 1019,
             ]
         )
     }

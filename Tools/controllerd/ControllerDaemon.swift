@@ -36,6 +36,8 @@ final class ControllerDaemon: Sendable {
     private let eventSink: AsyncStream<ControllerEvent>.Continuation
     private let parts = Mutex<Parts?>(nil)
     private let isServing = Atomic<Bool>(false)
+    /// Whether the cluster does not know this controller's directory.
+    private let isWaiting = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
 
     /// What exists once the data directory is recovered.
@@ -89,7 +91,7 @@ final class ControllerDaemon: Sendable {
                 DaemonService(
                     "controller",
                     start: { self.isServing.store(true, ordering: .relaxed) },
-                    run: { await self.work() }
+                    run: { try await self.work() }
                 ),
             ],
             logger: logger
@@ -104,6 +106,10 @@ final class ControllerDaemon: Sendable {
 
     /// What systemd shows: `leader of the metadata group: 3 brokers, 12 topics`.
     private var statusLine: String {
+        if isWaiting.load(ordering: .relaxed) {
+            return "waiting to be added: see martlet cluster add-controller"
+        }
+        if store.isRemoved { return "no member of the controllers any more: it may be stopped" }
         let leadership = store.leadership
         let metadata = store.metadata
         let brokers = metadata.onlineBrokers.count
@@ -188,9 +194,11 @@ final class ControllerDaemon: Sendable {
         let transport = makeTransport(manager, loop)
         let controller = makeController(manager, machine)
         let log = logs.first { $0.identity.group == .metadata }
+        store.setConfigured(configured(and: log?.identity))
         if let log {
             if let cluster = directory.cluster { store.setClusterID(cluster) }
             try manager.recover(log, stateMachine: machine)
+            store.setNode(log.identity.node)
             campaignIfAlone(manager)
         }
         let ticks = progress.ticking("event loop")
@@ -223,10 +231,8 @@ final class ControllerDaemon: Sendable {
 
     private func makeTransport(_ manager: RaftManager, _ loop: any EventLoop) -> StreamTransport {
         var random = SystemRandomNumberGenerator()
-        let addresses = Dictionary(
-            settings.peers.controllers.map { ($0.id.rawValue, $0.address.description) },
-            uniquingKeysWith: { first, _ in first }
-        )
+        // Where the metadata and the settings differ, both addresses are tried in turn.
+        let attempts = Atomic<Int>(0)
         let transport = StreamTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
@@ -236,7 +242,12 @@ final class ControllerDaemon: Sendable {
                 session: SessionID(using: &random)
             ),
             logger: logger,
-            addressOf: { addresses[$0] }
+            addressOf: { [store] peer in
+                let addresses = store.addresses(of: ControllerID(peer))
+                guard addresses.count > 1 else { return addresses.first }
+                let attempt = attempts.wrappingAdd(1, ordering: .relaxed).oldValue
+                return addresses[attempt % addresses.count]
+            }
         )
         transport.sink = manager
         manager.connect(to: transport)
@@ -247,10 +258,7 @@ final class ControllerDaemon: Sendable {
         _ manager: RaftManager,
         _ machine: MetadataStateMachine
     ) -> ClusterController {
-        var configuration = ClusterController.Configuration(
-            id: settings.controllerID,
-            controllers: targets
-        )
+        var configuration = ClusterController.Configuration(id: settings.controllerID)
         configuration.brokerSilence = settings.brokerSilence
         return ClusterController(
             configuration,
@@ -281,12 +289,22 @@ final class ControllerDaemon: Sendable {
     // MARK: Cluster
 
     /// Bootstraps or joins a cluster unless this directory belongs to one already.
+    ///
+    /// A controller that only a command can help is ready nevertheless: ``work()`` goes on asking.
     private func joinCluster() async throws {
+        guard try !recovered().isRecovered else { return }
+        try await begin(try await bootstrap(waitsForPlace: false))
+    }
+
+    private func bootstrap(waitsForPlace: Bool) async throws -> ControllerStart {
         let parts = try recovered()
-        guard !parts.isRecovered else { return }
         var random = SystemRandomNumberGenerator()
         let bootstrap = ControllerBootstrap(
-            id: settings.controllerID,
+            own: InterBrokerTarget(
+                id: settings.controllerID.rawValue,
+                address: settings.advertised.peer.description
+            ),
+            directory: parts.directory.directoryID,
             controllers: targets,
             communicator: SimpleBrokerCommunicator(
                 caller: InterBrokerCaller(
@@ -299,45 +317,84 @@ final class ControllerDaemon: Sendable {
             clock: clock,
             logger: logger
         )
-        let cluster: ClusterID
         do {
-            cluster = try await bootstrap.run(known: parts.directory.cluster, random: &random)
+            return try await bootstrap.run(
+                known: parts.directory.cluster,
+                waitsForPlace: waitsForPlace,
+                random: &random
+            )
         } catch let refusal as BootstrapRefusal {
             throw DaemonFailure(status: .config, reason: refusal.description)
         }
+    }
+
+    private func begin(_ start: ControllerStart) async throws {
+        switch start {
+        case .notAdded: isWaiting.store(true, ordering: .relaxed)
+        case .founder(let cluster):
+            let members = settings.peers.controllers.map {
+                GroupIdentity.Member(
+                    node: NodeID(owner: $0.id.rawValue, incarnation: 1),
+                    address: $0.address.description
+                )
+            }
+            let node = NodeID(owner: settings.controllerID.rawValue, incarnation: 1)
+            try await startGroup(cluster, node, members, join: false)
+        case .replica(let cluster, let node, let places):
+            let members = places.map {
+                GroupIdentity.Member(node: $0.node, address: $0.address)
+            }
+            try await startGroup(cluster, node, members, join: true)
+        }
+    }
+
+    private func startGroup(
+        _ cluster: ClusterID,
+        _ node: NodeID,
+        _ members: [GroupIdentity.Member],
+        join: Bool
+    ) async throws {
+        let parts = try recovered()
         try parts.directory.adopt(cluster)
         let identity = GroupIdentity(
             group: .metadata,
             topicID: TopicID(UniqueID(high: 0, low: 1)),
             topicName: "__cluster_metadata",
             partition: 0,
-            node: node(settings.controllerID),
-            members: settings.peers.controllers.map {
-                GroupIdentity.Member(node: node($0.id), address: $0.address.description)
-            }
+            node: node,
+            members: members
         )
+        store.setConfigured(configured(and: identity))
         let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
             let promise = parts.manager.eventLoop.makePromise(of: Void.self)
             parts.manager.value.startRaftGroup(
                 identity,
                 stateMachine: parts.machine.value,
-                join: false
+                join: join
             ) { promise.completeWith($0.mapError { $0 as any Error }) }
             return promise.futureResult.map { self.campaignIfAlone(parts.manager.value) }
         }
         try await started.get()
+        store.setNode(node)
         // Said to others only now: what they join must be on this controller's disk.
         store.setClusterID(cluster)
+        isWaiting.store(false, ordering: .relaxed)
+    }
+
+    /// Where to look for controllers: as the settings say, then as this replica was told.
+    private func configured(and identity: GroupIdentity?) -> [InterBrokerTarget] {
+        let told = identity?.members.map {
+            InterBrokerTarget(id: $0.node.owner, address: $0.address)
+        }
+        return targets + (told ?? []).filter { !targets.contains($0) }
     }
 
     /// Nobody else can lead: there is no election timeout to wait for.
     private func campaignIfAlone(_ manager: RaftManager) {
-        if settings.peers.controllers.count == 1 { manager.campaign(.metadata) }
-    }
-
-    /// The first incarnation of a configured controller.
-    private func node(_ id: ControllerID) -> NodeID {
-        NodeID(owner: id.rawValue, incarnation: 1)
+        guard let replica = manager.replica(.metadata),
+            replica.configuration.voters == [replica.nodeID]
+        else { return }
+        manager.campaign(.metadata)
     }
 
     private func moveLeadershipAway() async {
@@ -356,9 +413,18 @@ final class ControllerDaemon: Sendable {
         }
     }
 
-    private func work() async {
-        guard let parts = try? recovered() else { return }
-        await cancelWhenGracefulShutdown { [events] in await parts.controller.run(events) }
+    private func work() async throws {
+        let parts = try recovered()
+        try await cancelWhenGracefulShutdown { [self] in
+            if isWaiting.load(ordering: .relaxed) {
+                do {
+                    try await begin(try await bootstrap(waitsForPlace: true))
+                } catch is CancellationError {
+                    return
+                }
+            }
+            await parts.controller.run(events)
+        }
     }
 
     // MARK: Listener
@@ -386,7 +452,7 @@ final class ControllerDaemon: Sendable {
             address: settings.listeners.peer,
             requestConfigs: requestConfigs(
                 id: settings.controllerID,
-                controllers: targets,
+                directoryID: parts.directory.directoryID,
                 controller: parts.controller,
                 store: store
             ) + [RequestConfig(raftStream: acceptor)],
@@ -395,8 +461,9 @@ final class ControllerDaemon: Sendable {
                 role: .controller,
                 id: settings.controllerID.rawValue,
                 clusterID: { [store] in store.clusterID },
-                isKnownPeer: { [known = Set(targets.map(\.id))] role, id in
-                    role == .broker ? id >= 0 : known.contains(id)
+                isKnownPeer: { [store] role, id in
+                    role == .broker
+                        ? id >= 0 : store.controllers.contains { $0.id == id }
                 }
             ),
             options: options,

@@ -28,6 +28,12 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
     public var members: [String: String]
     /// The controllers that have ever held entries of the cluster; nil if the sender holds none.
     public var joined: [ControllerID]?
+    /// The data directory of the controller that answers.
+    public var directoryID: DirectoryID?
+    /// Its replica of the controllers' group; nil if its directory holds none.
+    public var nodeID: NodeID?
+    /// The replicas of the controllers' group; empty if the sender knows none.
+    public var replicas: [ControllerPlace]
 
     /// Makes one of its fields.
     public init(
@@ -37,7 +43,10 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         leaderAddress: String? = nil,
         epoch: ControllerEpoch = 0,
         members: [String: String] = [:],
-        joined: [ControllerID]? = nil
+        joined: [ControllerID]? = nil,
+        directoryID: DirectoryID? = nil,
+        nodeID: NodeID? = nil,
+        replicas: [ControllerPlace] = []
     ) {
         self.controllerID = controllerID
         self.clusterID = clusterID
@@ -46,6 +55,9 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         self.epoch = epoch
         self.members = members
         self.joined = joined
+        self.directoryID = directoryID
+        self.nodeID = nodeID
+        self.replicas = replicas
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -56,6 +68,9 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         case epoch
         case members
         case joined
+        case directoryID = "directory_id"
+        case nodeID = "node_id"
+        case replicas
     }
 
     /// Reads the fields; those with a default may be absent.
@@ -68,6 +83,32 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         epoch = try fields.decodeIfPresent(ControllerEpoch.self, forKey: .epoch) ?? 0
         members = try fields.decodeIfPresent([String: String].self, forKey: .members) ?? [:]
         joined = try fields.decodeIfPresent([ControllerID].self, forKey: .joined)
+        directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
+        nodeID = try fields.decodeIfPresent(NodeID.self, forKey: .nodeID)
+        replicas = try fields.decodeIfPresent([ControllerPlace].self, forKey: .replicas) ?? []
+    }
+}
+
+/// Where a replica of the controllers' group lies.
+public struct ControllerPlace: Codable, Equatable, Sendable {
+    /// The replica.
+    public var node: NodeID
+    /// The data directory that it belongs into; nil for a founder.
+    public var directoryID: DirectoryID?
+    /// Its peer address.
+    public var address: String
+
+    /// Makes one of its fields.
+    public init(node: NodeID, directoryID: DirectoryID? = nil, address: String) {
+        self.node = node
+        self.directoryID = directoryID
+        self.address = address
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case node = "node_id"
+        case directoryID = "directory_id"
+        case address
     }
 }
 
