@@ -178,14 +178,14 @@ public struct ControllerBootstrap: Sendable {
     ) -> Decision? {
         // A place that was given stays given, whoever tells of it: no other directory has it.
         let places = members.flatMap(\.replicas).filter {
-            $0.node.owner == own.id && $0.directoryID == directory
+            $0.node.owner == own.id && $0.directoryID == directory && !$0.isLeaving
         }
         if let place = places.max(by: { $0.node < $1.node }) {
             let told = members.first { $0.replicas.contains(place) }
             return .take(place, of: cluster, members: told?.replicas ?? [])
         }
         let newest = members.max { $0.epoch < $1.epoch }
-        let former = newest?.replicas.filter { $0.node.owner == own.id } ?? []
+        let former = newest?.replicas.filter { $0.node.owner == own.id && !$0.isLeaving } ?? []
         let hadEntries = members.contains {
             $0.joined?.contains(ControllerID(own.id)) == true
         }

@@ -267,6 +267,16 @@ enum LogLines {
         )
     }
 
+    static func removedHere(_ controller: ControllerID, _ logger: Logger) {
+        logger.notice(
+            """
+            This controller, \(controller), is no member of the cluster's controllers any more: \
+            it may be stopped
+            """,
+            metadata: id(.controllerRemoved)
+        )
+    }
+
     static func controllerStep(_ step: QuorumStep, _ logger: Logger) {
         switch step {
         case .wait(let delay): logger.info("A change of the controllers waits: \(delay.text)")

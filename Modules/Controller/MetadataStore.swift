@@ -93,17 +93,6 @@ public final class MetadataStore: Sendable {
     /// The members of the metadata group, as far as changes of them were applied here.
     public var members: ConfState { state.withLock { $0.members } }
 
-    /// Whether this controller had a replica in the group and knows that it was taken out.
-    public var isRemoved: Bool {
-        state.withLock { state in
-            guard let node = state.node, state.members != ConfState() else { return false }
-            let members = state.members
-            return ![members.voters, members.votersOutgoing, members.learners].contains {
-                $0.contains(node)
-            }
-        }
-    }
-
     func setMembers(_ members: ConfState) { state.withLock { $0.members = members } }
 
     /// Sets where controllers are to be looked for that the metadata do not know, or not yet.
@@ -143,11 +132,12 @@ public final class MetadataStore: Sendable {
     var places: [ControllerPlace] {
         state.withLock { state in
             if !state.metadata.controllerReplicas.isEmpty {
-                return state.metadata.controllerReplicas.filter { $0.state != .leaving }.map {
+                return state.metadata.controllerReplicas.map {
                     ControllerPlace(
                         node: $0.node,
                         directoryID: $0.directoryID,
-                        address: $0.address
+                        address: $0.address,
+                        isLeaving: $0.state == .leaving
                     )
                 }
             }

@@ -122,11 +122,13 @@ extension ClusterTests {
                 print(try await cluster.martlet(["remove-controller", "\(leader)"]))
                 _ = try await cluster.martlet(["remove-controller", "\(leader)"])
                 try await cluster.untilControllers(rest)
-                cluster.controllers[leader - 1].send(SIGKILL)
+                // It runs on, and finds out by itself that nobody counts on it.
+                let former = cluster.controllers[leader - 1]
+                try await former.untilLogged("is no member of the cluster's controllers any more")
                 try await cluster.create("orders", partitions: 1)
 
                 // The one that was removed comes back empty, and is added again.
-                let former = cluster.controllers[leader - 1]
+                former.send(SIGKILL)
                 Places.remove(former.dataDirectory)
                 try former.start()
                 try await former.waitUntilReady()

@@ -1,5 +1,6 @@
 import InterBroker
 import InterBrokerProtocol
+import Logging
 import Metadata
 import Model
 import Raft
@@ -165,6 +166,62 @@ import Testing
         #expect(successor.log.members.voters == [node(2), node(3)])
     }
 
+    @Test func `a replica is gone when it had its place and has it no more`() async throws {
+        let world = try await founded([1, 2, 3])
+        let cluster = world.log.store.clusterID
+        func isGone(_ node: NodeID) async throws -> Bool {
+            let handler = ControllerDiscoverHandler(
+                id: 1,
+                directoryID: directory(1),
+                store: world.log.store
+            )
+            let answer = try await handler.handle(ControllerDiscoverRequest(), .test)
+            let told = RemovalWatch.isGone(node, answer, cluster)
+            #expect(told == RemovalWatch.isGone(node, world.log.store.metadata))
+            #expect(!RemovalWatch.isGone(node, answer, ClusterID(UniqueID(high: 1, low: 9))))
+            return told
+        }
+        #expect(try await isGone(node(3)) == false)
+        // It has heard of its place before those did that are asked.
+        #expect(try await isGone(node(3, 2)) == false)
+        #expect(try await isGone(node(4)) == false)
+        // On its way out it may still be needed.
+        world.log.setSilent([node(2)])
+        _ = try await world.log.propose(.removeController(3))
+        #expect(try await isGone(node(3)) == false)
+        world.log.setSilent([])
+        #expect(try await remove(3, in: world) == .done)
+        #expect(try await isGone(node(3)))
+        waiting(3, 30, in: world)
+        #expect(try await add(3, in: world) == .done)
+        #expect(try await isGone(node(3)))
+        #expect(try await isGone(node(3, 2)) == false)
+    }
+
+    @Test func `who is removed and hears of no leader asks the others`() async throws {
+        let world = try await founded([1, 2, 3])
+        let removed = World.storeOfRemoved(node(3), like: world)
+        world.brokers.answer(
+            at: "c2:9190",
+            ControllerDiscoverResponse(
+                controllerID: 2,
+                clusterID: removed.clusterID,
+                replicas: [ControllerPlace(node: node(2), address: "c2:9190")],
+                incarnations: ["3": 1]
+            )
+        )
+        let watch = RemovalWatch(
+            id: 3,
+            store: removed,
+            communicator: world.brokers,
+            clock: world.clock,
+            logger: world.capture.logger()
+        )
+        try await watch.run()
+        #expect(world.clock.now >= RemovalWatch.interval * RemovalWatch.patience)
+        #expect(world.capture.messages.last?.hasPrefix("This controller, 3,") == true)
+    }
+
     @Test func `who the controllers are is told with how far each is`() async throws {
         let world = try await founded([1, 2, 3])
         world.log.setSilent([node(3)])
@@ -188,6 +245,31 @@ import Testing
         #expect(store.places.map(\.node) == [node(1), node(4)])
         #expect(store.places.last?.directoryID == directory(40))
     }
+}
+
+extension World {
+    /// What a replica knows that was not told of its end.
+    fileprivate static func storeOfRemoved(_ node: NodeID, like world: World) -> MetadataStore {
+        let store = MetadataStore()
+        store.replace(by: world.log.store.metadata)
+        store.setNode(node)
+        if let cluster = world.log.store.clusterID { store.setClusterID(cluster) }
+        return store
+    }
+}
+
+extension RequestContext {
+    fileprivate static let test = RequestContext(
+        header: RequestHeader(
+            clusterID: nil,
+            senderRole: .controller,
+            senderID: 2,
+            targetID: 1,
+            requestID: RequestID(UniqueID(high: 1, low: 1))
+        ),
+        peer: "127.0.0.1:1",
+        logger: Logger(label: "test")
+    )
 }
 
 extension ControllerChangeResponse {

@@ -10,7 +10,6 @@ import Metadata
 import Model
 import NIOCore
 import NIOPosix
-import Raft
 import RaftHost
 import RaftLog
 import RaftTransport
@@ -32,12 +31,14 @@ final class ControllerDaemon: Sendable {
     let progress = ProgressRegistry()
     let store = MetadataStore()
     let clock = SystemControllerClock()
-    private let events: AsyncStream<ControllerEvent>
+    let events: AsyncStream<ControllerEvent>
     private let eventSink: AsyncStream<ControllerEvent>.Continuation
     private let parts = Mutex<Parts?>(nil)
     private let isServing = Atomic<Bool>(false)
     /// Whether the cluster does not know this controller's directory.
-    private let isWaiting = Atomic<Bool>(false)
+    let isWaiting = Atomic<Bool>(false)
+    /// Whether it was a member and is none any more.
+    let isRemoved = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
 
     /// What exists once the data directory is recovered.
@@ -109,7 +110,9 @@ final class ControllerDaemon: Sendable {
         if isWaiting.load(ordering: .relaxed) {
             return "waiting to be added: see martlet cluster add-controller"
         }
-        if store.isRemoved { return "no member of the controllers any more: it may be stopped" }
+        if isRemoved.load(ordering: .relaxed) {
+            return "no member of the controllers any more: it may be stopped"
+        }
         let leadership = store.leadership
         let metadata = store.metadata
         let brokers = metadata.onlineBrokers.count
@@ -124,20 +127,20 @@ final class ControllerDaemon: Sendable {
         return "following controller \(leader), the leader: \(size)"
     }
 
-    private func recovered() throws -> Parts {
+    func recovered() throws -> Parts {
         guard let parts = parts.withLock({ $0 }) else {
             throw DaemonFailure(status: .software, reason: "the log is not recovered yet")
         }
         return parts
     }
 
-    private var targets: [InterBrokerTarget] {
+    var targets: [InterBrokerTarget] {
         settings.peers.controllers.map {
             InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
         }
     }
 
-    private func callOptions(_ deadline: Duration? = nil) -> CallOptions {
+    func callOptions(_ deadline: Duration? = nil) -> CallOptions {
         var options = CallOptions(logger: logger)
         options.connectTimeout = settings.peers.connectTimeout
         options.deadline = deadline ?? settings.peers.deadline
@@ -286,117 +289,6 @@ final class ControllerDaemon: Sendable {
         }
     }
 
-    // MARK: Cluster
-
-    /// Bootstraps or joins a cluster unless this directory belongs to one already.
-    ///
-    /// A controller that only a command can help is ready nevertheless: ``work()`` goes on asking.
-    private func joinCluster() async throws {
-        guard try !recovered().isRecovered else { return }
-        try await begin(try await bootstrap(waitsForPlace: false))
-    }
-
-    private func bootstrap(waitsForPlace: Bool) async throws -> ControllerStart {
-        let parts = try recovered()
-        var random = SystemRandomNumberGenerator()
-        let bootstrap = ControllerBootstrap(
-            own: InterBrokerTarget(
-                id: settings.controllerID.rawValue,
-                address: settings.advertised.peer.description
-            ),
-            directory: parts.directory.directoryID,
-            controllers: targets,
-            communicator: SimpleBrokerCommunicator(
-                caller: InterBrokerCaller(
-                    role: .controller,
-                    id: settings.controllerID.rawValue,
-                    clusterID: nil
-                ),
-                options: callOptions(.seconds(2))
-            ),
-            clock: clock,
-            logger: logger
-        )
-        do {
-            return try await bootstrap.run(
-                known: parts.directory.cluster,
-                waitsForPlace: waitsForPlace,
-                random: &random
-            )
-        } catch let refusal as BootstrapRefusal {
-            throw DaemonFailure(status: .config, reason: refusal.description)
-        }
-    }
-
-    private func begin(_ start: ControllerStart) async throws {
-        switch start {
-        case .notAdded: isWaiting.store(true, ordering: .relaxed)
-        case .founder(let cluster):
-            let members = settings.peers.controllers.map {
-                GroupIdentity.Member(
-                    node: NodeID(owner: $0.id.rawValue, incarnation: 1),
-                    address: $0.address.description
-                )
-            }
-            let node = NodeID(owner: settings.controllerID.rawValue, incarnation: 1)
-            try await startGroup(cluster, node, members, join: false)
-        case .replica(let cluster, let node, let places):
-            let members = places.map {
-                GroupIdentity.Member(node: $0.node, address: $0.address)
-            }
-            try await startGroup(cluster, node, members, join: true)
-        }
-    }
-
-    private func startGroup(
-        _ cluster: ClusterID,
-        _ node: NodeID,
-        _ members: [GroupIdentity.Member],
-        join: Bool
-    ) async throws {
-        let parts = try recovered()
-        try parts.directory.adopt(cluster)
-        let identity = GroupIdentity(
-            group: .metadata,
-            topicID: TopicID(UniqueID(high: 0, low: 1)),
-            topicName: "__cluster_metadata",
-            partition: 0,
-            node: node,
-            members: members
-        )
-        store.setConfigured(configured(and: identity))
-        let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
-            let promise = parts.manager.eventLoop.makePromise(of: Void.self)
-            parts.manager.value.startRaftGroup(
-                identity,
-                stateMachine: parts.machine.value,
-                join: join
-            ) { promise.completeWith($0.mapError { $0 as any Error }) }
-            return promise.futureResult.map { self.campaignIfAlone(parts.manager.value) }
-        }
-        try await started.get()
-        store.setNode(node)
-        // Said to others only now: what they join must be on this controller's disk.
-        store.setClusterID(cluster)
-        isWaiting.store(false, ordering: .relaxed)
-    }
-
-    /// Where to look for controllers: as the settings say, then as this replica was told.
-    private func configured(and identity: GroupIdentity?) -> [InterBrokerTarget] {
-        let told = identity?.members.map {
-            InterBrokerTarget(id: $0.node.owner, address: $0.address)
-        }
-        return targets + (told ?? []).filter { !targets.contains($0) }
-    }
-
-    /// Nobody else can lead: there is no election timeout to wait for.
-    private func campaignIfAlone(_ manager: RaftManager) {
-        guard let replica = manager.replica(.metadata),
-            replica.configuration.voters == [replica.nodeID]
-        else { return }
-        manager.campaign(.metadata)
-    }
-
     private func moveLeadershipAway() async {
         guard let parts = parts.withLock({ $0 }) else { return }
         let manager = parts.manager
@@ -410,20 +302,6 @@ final class ControllerDaemon: Sendable {
                 manager.value.movableLeaderships
             }.get()
             if left == 0 { return }
-        }
-    }
-
-    private func work() async throws {
-        let parts = try recovered()
-        try await cancelWhenGracefulShutdown { [self] in
-            if isWaiting.load(ordering: .relaxed) {
-                do {
-                    try await begin(try await bootstrap(waitsForPlace: true))
-                } catch is CancellationError {
-                    return
-                }
-            }
-            await parts.controller.run(events)
         }
     }
 

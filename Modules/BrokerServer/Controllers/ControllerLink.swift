@@ -182,7 +182,11 @@ public actor ControllerLink {
                 }
             }
             var answers: [Result<ControllerDiscoverResponse, InterBrokerError>] = []
-            for await answer in group { answers.append(answer) }
+            for await answer in group {
+                answers.append(answer)
+                // A machine that is gone would be waited for longer than the others may wait.
+                if case .success(let found) = answer, isLeader(found) { group.cancelAll() }
+            }
             return answers
         }
         // Another call may have found it meanwhile.
@@ -193,6 +197,12 @@ public actor ControllerLink {
         }
         if leader == nil { logUnreachable(answers) }
         return leader
+    }
+
+    /// Whether a controller says that it leads itself, and none that is newer was heard of.
+    private nonisolated func isLeader(_ answer: ControllerDiscoverResponse) -> Bool {
+        answer.controllerID != nil && answer.controllerID == answer.leaderID
+            && answer.epoch >= state.controllerEpoch
     }
 
     private func logUnreachable(_ answers: [Result<ControllerDiscoverResponse, InterBrokerError>]) {

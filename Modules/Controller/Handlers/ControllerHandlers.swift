@@ -30,7 +30,11 @@ struct ControllerDiscoverHandler: InterBrokerRequestHandler {
             joined: cluster == nil ? nil : store.metadata.controllers,
             directoryID: directoryID,
             nodeID: store.node,
-            replicas: cluster == nil ? [] : store.places
+            replicas: cluster == nil ? [] : store.places,
+            incarnations: Dictionary(
+                store.metadata.controllerIncarnations.map { ("\($0.id)", $0.last) },
+                uniquingKeysWith: { first, _ in first }
+            )
         )
     }
 }

@@ -34,6 +34,8 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
     public var nodeID: NodeID?
     /// The replicas of the controllers' group; empty if the sender knows none.
     public var replicas: [ControllerPlace]
+    /// The newest incarnation that each controller ever had: number in decimal to incarnation.
+    public var incarnations: [String: UInt32]
 
     /// Makes one of its fields.
     public init(
@@ -46,7 +48,8 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         joined: [ControllerID]? = nil,
         directoryID: DirectoryID? = nil,
         nodeID: NodeID? = nil,
-        replicas: [ControllerPlace] = []
+        replicas: [ControllerPlace] = [],
+        incarnations: [String: UInt32] = [:]
     ) {
         self.controllerID = controllerID
         self.clusterID = clusterID
@@ -58,6 +61,7 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         self.directoryID = directoryID
         self.nodeID = nodeID
         self.replicas = replicas
+        self.incarnations = incarnations
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -71,6 +75,7 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         case directoryID = "directory_id"
         case nodeID = "node_id"
         case replicas
+        case incarnations
     }
 
     /// Reads the fields; those with a default may be absent.
@@ -86,6 +91,8 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
         nodeID = try fields.decodeIfPresent(NodeID.self, forKey: .nodeID)
         replicas = try fields.decodeIfPresent([ControllerPlace].self, forKey: .replicas) ?? []
+        incarnations =
+            try fields.decodeIfPresent([String: UInt32].self, forKey: .incarnations) ?? [:]
     }
 }
 
@@ -97,18 +104,36 @@ public struct ControllerPlace: Codable, Equatable, Sendable {
     public var directoryID: DirectoryID?
     /// Its peer address.
     public var address: String
+    /// Whether it is to leave the group.
+    public var isLeaving: Bool
 
     /// Makes one of its fields.
-    public init(node: NodeID, directoryID: DirectoryID? = nil, address: String) {
+    public init(
+        node: NodeID,
+        directoryID: DirectoryID? = nil,
+        address: String,
+        isLeaving: Bool = false
+    ) {
         self.node = node
         self.directoryID = directoryID
         self.address = address
+        self.isLeaving = isLeaving
     }
 
     private enum CodingKeys: String, CodingKey {
         case node = "node_id"
         case directoryID = "directory_id"
         case address
+        case isLeaving = "leaving"
+    }
+
+    /// Reads the fields; those with a default may be absent.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        node = try fields.decode(NodeID.self, forKey: .node)
+        directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
+        address = try fields.decode(String.self, forKey: .address)
+        isLeaving = try fields.decodeIfPresent(Bool.self, forKey: .isLeaving) ?? false
     }
 }
 
