@@ -3,11 +3,14 @@ import InterBrokerProtocol
 public import Logging
 import Metadata
 public import Model
+import Raft
 
 /// Notices that this controller is no member any more.
 ///
-/// The leader tells one that has gone nothing any more, not even that it has gone; and it may have
-/// been away. So a controller that hears of no leader for a while asks the others.
+/// The leader tells one that has gone nothing any more, perhaps not even that it has gone; and it
+/// may have been away. So a controller asks the others when it hears of no leader for a while, or
+/// does not stand among the members that it knows. That alone says nothing: one that joins learns
+/// of its own place last.
 public struct RemovalWatch: Sendable {
     private let id: ControllerID
     private let store: MetadataStore
@@ -17,7 +20,7 @@ public struct RemovalWatch: Sendable {
 
     /// The time between two looks; 1 s.
     static let interval = Duration.seconds(1)
-    /// So many looks without a leader, and the others are asked.
+    /// So many looks without a leader or a place, and the others are asked.
     static let patience = 3
 
     /// Describes whose membership is watched.
@@ -39,13 +42,14 @@ public struct RemovalWatch: Sendable {
     ///
     /// - Throws: `CancellationError` if it must stop.
     public func run() async throws {
-        var leaderless = 0
+        var looks = 0
         while true {
             try await clock.sleep(for: Self.interval)
             guard let node = store.node else { continue }
             if Self.isGone(node, store.metadata) { break }
-            leaderless = store.leadership.leader == nil ? leaderless + 1 : 0
-            if leaderless >= Self.patience, await wasRemoved(node) { break }
+            let isAlone = store.leadership.leader == nil || !store.members.holds(node)
+            looks = isAlone ? looks + 1 : 0
+            if looks >= Self.patience, await wasRemoved(node) { break }
         }
         LogLines.removedHere(id, logger)
     }
@@ -77,5 +81,11 @@ public struct RemovalWatch: Sendable {
             let last = answer.incarnations["\(node.owner)"]
         else { return false }
         return last >= node.incarnation && !answer.replicas.contains { $0.node == node }
+    }
+}
+
+extension ConfState {
+    fileprivate func holds(_ node: NodeID) -> Bool {
+        [voters, votersOutgoing, learners].contains { $0.contains(node) }
     }
 }

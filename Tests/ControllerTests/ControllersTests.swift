@@ -198,9 +198,16 @@ import Testing
         #expect(try await isGone(node(3, 2)) == false)
     }
 
-    @Test func `who is removed and hears of no leader asks the others`() async throws {
+    @Test(arguments: [true, false])
+    func `who is removed asks the others, whether or not it has heard of its end`(
+        isTold: Bool
+    ) async throws {
         let world = try await founded([1, 2, 3])
         let removed = World.storeOfRemoved(node(3), like: world)
+        removed.setMembers(ConfState(voters: [node(1), node(2)] + (isTold ? [] : [node(3)])))
+        removed.setLeadership(
+            ControllerLeadership(leader: isTold ? 1 : nil, epoch: 1, isConfirmed: false)
+        )
         world.brokers.answer(
             at: "c2:9190",
             ControllerDiscoverResponse(
