@@ -127,6 +127,7 @@ extension ClusterController {
         _ request: AddControllerRequest,
         _ reign: Reign
     ) async throws(ControllerFailure) {
+        try requireFounders()
         let found = await ask(request.id, at: request.address, reign)
         switch ControllerAdmission.judge(request, found, store.metadata, store.clusterID) {
         case .isPlaced: return
@@ -171,6 +172,7 @@ extension ClusterController {
     }
 
     private func dismiss(_ request: RemoveControllerRequest) async throws(ControllerFailure) {
+        try requireFounders()
         let metadata = store.metadata
         let replicas = metadata.controllerReplicas(of: request.id)
         if replicas.isEmpty,
@@ -200,6 +202,12 @@ extension ClusterController {
             throw ControllerFailure(.invalidRequest, text)
         }
         try await commitChange(.removeController(request.id))
+    }
+
+    /// For a moment a new cluster does not know its controllers; whoever asks tries again.
+    private func requireFounders() throws(ControllerFailure) {
+        guard store.metadata.controllerReplicas.isEmpty else { return }
+        throw ControllerFailure(.requestTimedOut, "the controllers are not recorded yet")
     }
 
     private func commitChange(_ command: MetadataCommand) async throws(ControllerFailure) {

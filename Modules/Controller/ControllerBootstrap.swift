@@ -105,9 +105,9 @@ public struct ControllerBootstrap: Sendable {
                 if text != reason { LogLines.bootstrapWaits(text, logger) }
                 reason = text
             case .askFor(let text):
+                guard waitsForPlace else { return .notAdded }
                 if text != reason { LogLines.waitsForPlace(text, logger) }
                 reason = text
-                guard waitsForPlace else { return .notAdded }
             }
             try await clock.sleep(for: Self.interval)
         }

@@ -119,6 +119,9 @@ import Testing
     }
 
     @Test func `what cannot be is refused with a reason`() async throws {
+        let early = await World()
+        #expect(try await remove(1, in: early).errorCode == 7, "a moment later it is known")
+        #expect(try await add(2, in: early).errorCode == 7)
         let world = try await founded([1, 2, 3])
         let absent = try await add(4, in: world)
         #expect(absent.errorCode == 8 && absent.message.contains("start it there first"))

@@ -27,11 +27,12 @@ struct AddController: ToolCommand {
             that names at least one of those that the cluster has, and itself. The address is \
             that of its peer listener. One after the other is filled from the others, gets its \
             vote, and is named. What was interrupted goes on by itself; running the command again \
-            does no harm. Controllers that have been there before need no new settings.
+            does no harm. The other daemons go on with their settings; bring their lists up to \
+            date before one of them loses its disk, since it knows nothing else then.
             """
     )
 
-    @Argument(help: "The new controllers.")
+    @Argument(help: ArgumentHelp("The new controllers.", valueName: "id@host:port"))
     var controllers: [ControllerArgument]
 
     @Flag(inversion: .prefixedNo, help: "Wait until they vote.")
@@ -182,9 +183,11 @@ extension Status {
             var role = controller.isVoter ? "follower" : "learner"
             if controller.isVoter, controller.id == quorum.leader { role = "leader" }
             if !controller.isActive { role += " (away)" }
+            // A leader that has never heard one does not know what it has.
+            let isKnown = controller.isActive || controller.end > 0
             table.add([
                 String(controller.id), controller.address?.description ?? "-", role,
-                String(end - controller.end),
+                isKnown ? String(end - controller.end) : "-",
             ])
         }
         return table.text
