@@ -1,3 +1,4 @@
+import InterBroker
 import InterBrokerProtocol
 import Logging
 import Model
@@ -214,6 +215,11 @@ enum LogLines {
 
     static func controllersUnreachable(_ reason: String, _ logger: Logger) {
         logger.warning("No controller leader answers: \(reason)")
+    }
+
+    static func controllersKnown(_ controllers: [InterBrokerTarget], _ logger: Logger) {
+        let list = controllers.map { "\($0.id)@\($0.address)" }.joined(separator: ", ")
+        logger.info("The controllers are \(list) from now on")
     }
 
     static func wrongCluster(ours: ClusterID, theirs: ClusterID, _ logger: Logger) {

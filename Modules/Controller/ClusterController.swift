@@ -19,8 +19,6 @@ public actor ClusterController {
     public struct Configuration: Sendable {
         /// This controller.
         public var id: ControllerID
-        /// All controllers of the cluster, this one too.
-        public var controllers: [InterBrokerTarget]
         /// How long a broker may be silent before it counts as offline; 3 s.
         public var brokerSilence: Duration = .seconds(3)
         /// How long a push of metadata may take; 1 s.
@@ -33,10 +31,7 @@ public actor ClusterController {
         public var ordersPerCallMax = 128
 
         /// Describes a controller.
-        public init(id: ControllerID, controllers: [InterBrokerTarget]) {
-            self.id = id
-            self.controllers = controllers
-        }
+        public init(id: ControllerID) { self.id = id }
     }
 
     /// What a leader remembers beside the metadata; gone when it no longer leads.
@@ -55,7 +50,7 @@ public actor ClusterController {
         /// Brokers that have said that they stop: nobody is told that they are silent.
         var leaving: Set<BrokerID> = []
         var needsPlan = true
-        var isCheckingControllers = false
+        var quorum = QuorumWatch()
     }
 
     let configuration: Configuration
@@ -162,8 +157,8 @@ public actor ClusterController {
             // Whoever asks must not be sent back here before this controller is ready.
             id == configuration.id ? nil : id
         }
-        let target = configuration.controllers.first { $0.id == leader?.rawValue }
-        return .notControllerLeader(leaderID: leader, leaderAddress: target?.address)
+        let address = leader.flatMap { store.address(of: $0) }
+        return .notControllerLeader(leaderID: leader, leaderAddress: address)
     }
 
     // MARK: Events
@@ -211,6 +206,11 @@ public actor ClusterController {
             reign?.needsPlan = true
         case .tombstoneRemoved(let group): LogLines.deletionConfirmed(group, logger)
         case .partitionsCreated: reign?.needsPlan = true
+        case .controllerPlaced(let replica): LogLines.controllerPlaced(replica, logger)
+        case .controllerVotes(let replica): LogLines.controllerVotes(replica, logger)
+        case .controllerLeaving(let id): LogLines.controllerLeaving(id, logger)
+        case .controllerRemoved(let replica): LogLines.controllerRemoved(replica, logger)
+        case .controllerMoved(let replica): LogLines.controllerMoved(replica, logger)
         default: takeReassignment(effect, metadata)
         }
     }
@@ -250,7 +250,7 @@ public actor ClusterController {
         let now = clock.now
         for run in reign.tracker.silent(in: store.metadata, at: now) { markOffline(run) }
         if reign.book.hasDue(at: now) { self.reign?.needsPlan = true }
-        checkControllers()
+        watchControllers()
         reconcile()
         push()
         checkWaiters()
@@ -293,24 +293,6 @@ public actor ClusterController {
             return nil
         }
     }
-
-    /// Records which controllers hold entries, so that one that loses its disk is recognised.
-    private func checkControllers() {
-        let recorded = store.metadata.controllers
-        guard reign?.isCheckingControllers == false,
-            recorded.count < configuration.controllers.count
-        else { return }
-        reign?.isCheckingControllers = true
-        own { controller in
-            for id in await controller.proposer.controllersWithEntries()
-            where !recorded.contains(id) {
-                await controller.commit(.controllerJoined(id))
-            }
-            await controller.controllersChecked()
-        }
-    }
-
-    private func controllersChecked() { reign?.isCheckingControllers = false }
 }
 
 // MARK: Waiting

@@ -2,6 +2,7 @@ import InterBroker
 import Logging
 import Metadata
 import Model
+import Raft
 import Systemd
 
 /// The controller's events, each with its text, level and fields.
@@ -218,6 +219,86 @@ enum LogLines {
         logger.notice("Waiting before the cluster can begin: \(reason)")
     }
 
+    static func waitsForPlace(_ reason: String, _ logger: Logger) {
+        logger.notice("Waiting to be added: \(reason)", metadata: id(.controllerNotAdded))
+    }
+
+    static func controllerPlaced(_ replica: ControllerReplica, _ logger: Logger) {
+        logger.info(
+            """
+            Controller \(replica.id) at \(replica.address) is to join the controllers as \
+            incarnation \(replica.node.incarnation)
+            """,
+            metadata: peer(replica)
+        )
+    }
+
+    static func controllerVotes(_ replica: ControllerReplica, _ logger: Logger) {
+        logger.notice(
+            """
+            Controller \(replica.id) (incarnation \(replica.node.incarnation)) has all entries \
+            and votes from now on
+            """,
+            metadata: id(.controllerAdded).merging(peer(replica)) { _, new in new }
+        )
+    }
+
+    static func controllerMoved(_ replica: ControllerReplica, _ logger: Logger) {
+        logger.info(
+            "Controller \(replica.id) is reached at \(replica.address) from now on",
+            metadata: peer(replica)
+        )
+    }
+
+    static func controllerLeaving(_ controller: ControllerID, _ logger: Logger) {
+        logger.info(
+            "Controller \(controller) is to leave the controllers",
+            metadata: ["MARTLET_PEER": "controller \(controller)"]
+        )
+    }
+
+    static func controllerRemoved(_ replica: ControllerReplica, _ logger: Logger) {
+        logger.notice(
+            """
+            Controller \(replica.id) (incarnation \(replica.node.incarnation)) is no member of \
+            the controllers any more
+            """,
+            metadata: id(.controllerRemoved).merging(peer(replica)) { _, new in new }
+        )
+    }
+
+    static func removedHere(_ controller: ControllerID, _ logger: Logger) {
+        logger.notice(
+            """
+            This controller, \(controller), is no member of the cluster's controllers any more: \
+            it may be stopped
+            """,
+            metadata: id(.controllerRemoved)
+        )
+    }
+
+    static func controllerStep(_ step: QuorumStep, _ logger: Logger) {
+        switch step {
+        case .wait(let delay): logger.info("A change of the controllers waits: \(delay.text)")
+        case .record: logger.debug("Recording who the controllers are")
+        case .change(let changes):
+            let steps = changes.map { change in
+                let name = "controller \(change.node.owner)"
+                return switch change.type {
+                case .addNode: "\(name) votes"
+                case .removeNode: "\(name) goes"
+                case .addLearnerNode: "\(name) is filled"
+                case .updateNode: "\(name) stays"
+                }
+            }
+            logger.info("Changing the controllers: \(steps.joined(separator: ", "))")
+        case .transfer(let node):
+            logger.info(
+                "Handing the leadership to controller \(node.owner): this one is to leave"
+            )
+        }
+    }
+
     static func metadataUnreadable(_ reason: String, at index: LogIndex, _ logger: Logger) {
         logger.critical(
             "The metadata log holds at index \(index) what this release cannot read: \(reason)"
@@ -234,6 +315,10 @@ enum LogLines {
 
     private static func peer(_ target: InterBrokerTarget) -> Logger.Metadata {
         ["MARTLET_PEER": "\(target.address)"]
+    }
+
+    private static func peer(_ replica: ControllerReplica) -> Logger.Metadata {
+        ["MARTLET_PEER": "\(replica.address)"]
     }
 
     private static func group(

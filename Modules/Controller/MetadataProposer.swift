@@ -1,6 +1,7 @@
 public import Metadata
 public import Model
 import NIOCore
+public import Raft
 public import RaftHost
 import RaftLog
 
@@ -25,8 +26,14 @@ public protocol MetadataProposer: Sendable {
     /// Commits a command and returns what it changed.
     func propose(_ command: MetadataCommand) async throws(ProposalFailure) -> [Effect]
 
-    /// The controllers whose logs are known to hold entries; known to a leader only.
-    func controllersWithEntries() async -> [ControllerID]
+    /// The controllers' group as its leader sees it; nil on a controller that does not lead.
+    func quorum() async -> QuorumView?
+
+    /// Changes the group's members; returns when that is done, or will not be.
+    func changeMembers(_ changes: [ConfChangeSingle]) async
+
+    /// Hands the leadership to another replica, if this one has it.
+    func transferLeadership(to node: NodeID) async
 }
 
 /// Commits commands in the metadata group of this daemon.
@@ -80,17 +87,54 @@ public struct RaftMetadataProposer: MetadataProposer {
         }
     }
 
-    /// The controllers whose logs are known to hold entries.
-    public func controllersWithEntries() async -> [ControllerID] {
+    /// The group as its leader sees it.
+    public func quorum() async -> QuorumView? {
         await withCheckedContinuation { continuation in
             eventLoop.execute {
                 guard let replica = bound.value.manager.replica(.metadata),
-                    replica.leadership.isLeader
-                else { return continuation.resume(returning: []) }
-                let holders = replica.members.filter { node in
-                    (replica.progress(of: node)?.match ?? 0) > 0
+                    replica.leadership.isConfirmed
+                else { return continuation.resume(returning: nil) }
+                let peers = replica.members.map { node in
+                    let progress = replica.progress(of: node)
+                    return QuorumView.Peer(
+                        node: node,
+                        match: progress?.match ?? 0,
+                        isActive: progress?.isActive ?? false
+                    )
                 }
-                continuation.resume(returning: holders.map { ControllerID($0.owner) })
+                continuation.resume(
+                    returning: QuorumView(
+                        own: replica.nodeID,
+                        members: replica.configuration,
+                        lastIndex: replica.log.lastIndex,
+                        committed: replica.commit,
+                        peers: peers
+                    )
+                )
+            }
+        }
+    }
+
+    /// Changes the group's members; what is refused is asked for again by who looks again.
+    public func changeMembers(_ changes: [ConfChangeSingle]) async {
+        await withCheckedContinuation { continuation in
+            eventLoop.execute {
+                guard let replica = bound.value.manager.replica(.metadata) else {
+                    return continuation.resume()
+                }
+                replica.proposeConfChange(ConfChange(changes: changes)) { _ in
+                    continuation.resume()
+                }
+            }
+        }
+    }
+
+    /// Hands the leadership over; whether that succeeds is told by the change of leader.
+    public func transferLeadership(to node: NodeID) async {
+        await withCheckedContinuation { continuation in
+            eventLoop.execute {
+                bound.value.manager.transferLeadership(of: .metadata, to: node)
+                continuation.resume()
             }
         }
     }

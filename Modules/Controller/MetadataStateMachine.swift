@@ -106,6 +106,9 @@ public final class MetadataStateMachine: StateMachine {
         events(.leadership(view))
     }
 
+    /// Learns who the members of the controllers' group are.
+    public func configurationChanged(_ configuration: ConfState) { store.setMembers(configuration) }
+
     /// The metadata as JSON.
     public func takeSnapshot() -> [UInt8]? { isFailed ? nil : store.metadata.json }
 

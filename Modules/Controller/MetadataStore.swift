@@ -1,6 +1,8 @@
+public import InterBroker
 public import InterBrokerProtocol
 public import Metadata
 public import Model
+public import Raft
 import Synchronization
 
 /// Who leads the controllers, as this one sees it.
@@ -43,6 +45,9 @@ public final class MetadataStore: Sendable {
         var recentFrom: MetadataVersion = 0
         var leadership = ControllerLeadership.unknown
         var clusterID: ClusterID?
+        var node: NodeID?
+        var members = ConfState()
+        var configured: [InterBrokerTarget] = []
         var pages: (version: MetadataVersion, texts: [String])?
 
         /// Drops the oldest quarter once a limit is passed.
@@ -78,6 +83,72 @@ public final class MetadataStore: Sendable {
 
     /// Sets the cluster, once it stands in this controller's directory.
     public func setClusterID(_ id: ClusterID) { state.withLock { $0.clusterID = id } }
+
+    /// This controller's replica of the metadata group; nil while it has none.
+    public var node: NodeID? { state.withLock { $0.node } }
+
+    /// Sets the replica, once it runs.
+    public func setNode(_ node: NodeID) { state.withLock { $0.node = node } }
+
+    /// The members of the metadata group, as far as changes of them were applied here.
+    public var members: ConfState { state.withLock { $0.members } }
+
+    func setMembers(_ members: ConfState) { state.withLock { $0.members = members } }
+
+    /// Sets where controllers are to be looked for that the metadata do not know, or not yet.
+    public func setConfigured(_ controllers: [InterBrokerTarget]) {
+        state.withLock { $0.configured = controllers }
+    }
+
+    /// Every controller that is known, in order of numbers: those of the metadata, then others.
+    public var controllers: [InterBrokerTarget] {
+        state.withLock { state in
+            var targets = state.metadata.controllerTargets
+            targets += state.configured.filter { other in
+                !targets.contains { $0.id == other.id }
+            }
+            return targets.sorted { $0.id < $1.id }
+        }
+    }
+
+    /// Where a controller is reached, as the metadata say or else the settings.
+    public func address(of id: ControllerID) -> String? {
+        controllers.first { $0.id == id.rawValue }?.address
+    }
+
+    /// Every address at which a controller may be, the likeliest first.
+    public func addresses(of id: ControllerID) -> [String] {
+        state.withLock { state in
+            var addresses: [String] = []
+            for target in state.metadata.controllerTargets + state.configured
+            where target.id == id.rawValue && !addresses.contains(target.address) {
+                addresses.append(target.address)
+            }
+            return addresses
+        }
+    }
+
+    /// The replicas of the metadata group, for those who look for theirs.
+    var places: [ControllerPlace] {
+        state.withLock { state in
+            if !state.metadata.controllerReplicas.isEmpty {
+                return state.metadata.controllerReplicas.map {
+                    ControllerPlace(
+                        node: $0.node,
+                        directoryID: $0.directoryID,
+                        address: $0.address,
+                        isLeaving: $0.state == .leaving
+                    )
+                }
+            }
+            // Nothing is recorded yet: these are the founders.
+            return state.members.voters.compactMap { node in
+                state.configured.first { $0.id == node.owner }.map {
+                    ControllerPlace(node: node, address: $0.address)
+                }
+            }
+        }
+    }
 
     func setLeadership(_ leadership: ControllerLeadership) {
         state.withLock { $0.leadership = leadership }
@@ -150,5 +221,17 @@ public final class MetadataStore: Sendable {
             start = end
         }
         return texts
+    }
+}
+
+extension ClusterMetadata {
+    /// Where the controllers are, in order of numbers; of each the newest replica.
+    fileprivate var controllerTargets: [InterBrokerTarget] {
+        var targets: [InterBrokerTarget] = []
+        for replica in controllerReplicas {
+            if targets.last?.id == replica.id.rawValue { targets.removeLast() }
+            targets.append(InterBrokerTarget(id: replica.id.rawValue, address: replica.address))
+        }
+        return targets
     }
 }

@@ -8,7 +8,7 @@ public import Model
 /// it.
 public func requestConfigs(
     id: ControllerID,
-    controllers: [InterBrokerTarget],
+    directoryID: DirectoryID,
     controller: ClusterController,
     store: MetadataStore
 ) -> [RequestConfig] {
@@ -16,7 +16,7 @@ public func requestConfigs(
         RequestConfig(
             .controllerDiscover,
             .controller,
-            ControllerDiscoverHandler(id: id, controllers: controllers, store: store)
+            ControllerDiscoverHandler(id: id, directoryID: directoryID, store: store)
         ),
         RequestConfig(
             .controllerVerify,
@@ -60,6 +60,27 @@ public func requestConfigs(
             .reassignPartitions,
             .metadataWrite,
             ReassignPartitionsHandler(controller: controller)
+        ),
+    ] + controllerChanges(controller)
+}
+
+/// What is answered about the controllers themselves.
+private func controllerChanges(_ controller: ClusterController) -> [RequestConfig] {
+    [
+        RequestConfig(
+            .addController,
+            .metadataWrite,
+            AddControllerHandler(controller: controller)
+        ),
+        RequestConfig(
+            .removeController,
+            .metadataWrite,
+            RemoveControllerHandler(controller: controller)
+        ),
+        RequestConfig(
+            .describeControllers,
+            .controller,
+            DescribeControllersHandler(controller: controller)
         ),
     ]
 }

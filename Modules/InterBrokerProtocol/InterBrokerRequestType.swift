@@ -36,6 +36,12 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
     case reassignPartitions = 1015
     /// Write the markers that end a transaction.
     case writeTxnMarkers = 1016
+    /// Let a controller belong to the controllers.
+    case addController = 1017
+    /// Let a controller belong to them no more.
+    case removeController = 1018
+    /// Who the controllers are, and how far each of them is.
+    case describeControllers = 1019
 
     /// The name in log lines and metrics.
     public var name: String {
@@ -57,6 +63,9 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
         case .raftStream: "RaftStream"
         case .reassignPartitions: "ReassignPartitions"
         case .writeTxnMarkers: "WriteTxnMarkers"
+        case .addController: "AddController"
+        case .removeController: "RemoveController"
+        case .describeControllers: "DescribeControllers"
         }
     }
 
@@ -89,7 +98,8 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
         case .startPartitionRaftGroup, .stopPartitionRaftGroup, .metadataChanged:
             sender == .controller && receiver == .broker
         case .registerBroker, .brokerHeartbeat, .reportLeaders, .createTopics, .deleteTopics,
-            .createPartitions, .alterConfigs, .allocateProducerIDs, .reassignPartitions:
+            .createPartitions, .alterConfigs, .allocateProducerIDs, .reassignPartitions,
+            .addController, .removeController, .describeControllers:
             sender == .broker && receiver == .controller
         case .raftStream: sender == receiver
         case .writeTxnMarkers: sender == .broker && receiver == .broker

@@ -132,6 +132,32 @@ public struct ReassignmentDescription: Equatable, Sendable {
     }
 }
 
+/// The cluster's controllers, as the one that leads sees them.
+public struct QuorumDescription: Equatable, Sendable {
+    /// The controller that leads.
+    public var leader: Int32
+    /// Its epoch.
+    public var epoch: Int32
+    /// The last entry of the metadata log that is committed.
+    public var committed: Int64
+    /// Every controller, voters first, each part in order of numbers.
+    public var controllers: [ControllerDescription]
+}
+
+/// One controller.
+public struct ControllerDescription: Equatable, Sendable {
+    /// Its number.
+    public var id: Int32
+    /// Where brokers and other controllers reach it, where the broker tells.
+    public var address: Address?
+    /// Whether it votes; else it is only filled.
+    public var isVoter: Bool
+    /// Whether the leader has heard it lately.
+    public var isActive: Bool
+    /// The last entry of the metadata log that it is known to hold.
+    public var end: Int64
+}
+
 /// One setting of a topic.
 public struct ConfigDescription: Equatable, Sendable {
     /// Its name.

@@ -20,13 +20,17 @@ public enum ApiKey: Int16, Sendable, CaseIterable {
     case describeConfigs = 32
     case alterPartitionReassignments = 45
     case listPartitionReassignments = 46
+    case describeQuorum = 55
     case describeCluster = 60
+    case addRaftVoter = 80
+    case removeRaftVoter = 81
 }
 
 /// Which versions of the APIs Martlet speaks: Kafka 2.8's row, less what is absent.
 ///
 /// - Invariant: one coherent release, since clients infer features from the row as a whole.
-///   DescribeCluster alone goes one further: kafka-python 3.0 cannot read its version 0.
+///   DescribeCluster alone goes one further: kafka-python 3.0 cannot read its version 0. The
+///   requests about controllers are Kafka 3.9's, since 2.8 has none; ordinary clients send none.
 /// - Source: the ranges that a Kafka 2.8 broker answers.
 public enum KafkaVersions {
     /// What ApiVersions answers for an API; nil if it is not served.
@@ -61,7 +65,10 @@ public enum KafkaVersions {
         case .describeConfigs: DescribeConfigsRequest.versions
         case .alterPartitionReassignments: AlterPartitionReassignmentsRequest.versions
         case .listPartitionReassignments: ListPartitionReassignmentsRequest.versions
+        case .describeQuorum: DescribeQuorumRequest.versions
         case .describeCluster: DescribeClusterRequest.versions
+        case .addRaftVoter: AddRaftVoterRequest.versions
+        case .removeRaftVoter: RemoveRaftVoterRequest.versions
         }
     }
 
@@ -76,7 +83,9 @@ public enum KafkaVersions {
         case .heartbeat, .leaveGroup, .syncGroup, .deleteTopics, .describeConfigs: 4
         case .describeGroups, .createTopics: 5
         case .initProducerID: 2
-        case .alterPartitionReassignments, .listPartitionReassignments, .describeCluster: 0
+        case .alterPartitionReassignments, .listPartitionReassignments, .describeCluster,
+            .describeQuorum, .addRaftVoter, .removeRaftVoter:
+            0
         }
     }
 }

@@ -70,6 +70,9 @@ public enum KafkaError: Int16, Error, Sendable, CaseIterable {
     case throttlingQuotaExceeded = 89
     case producerFenced = 90
     case unknownTopicID = 100
+    case inconsistentClusterID = 104
+    case duplicateVoter = 126
+    case voterNotFound = 127
 
     /// Whether a client may send the same request again, perhaps elsewhere, and succeed.
     public var isRetriable: Bool {

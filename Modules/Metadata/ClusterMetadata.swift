@@ -15,6 +15,12 @@ public struct ClusterMetadata: Equatable, Sendable {
     ///
     /// Such a controller with an empty directory has lost its disk and must not take part.
     public internal(set) var controllers: [ControllerID] = []
+    /// The controllers' own group, as it is and as it is to be, in order of nodes.
+    ///
+    /// Empty until the first leader has recorded the founders.
+    public internal(set) var controllerReplicas: [ControllerReplica] = []
+    /// The newest incarnation of every controller that ever had one, in order of ids.
+    public internal(set) var controllerIncarnations: [ControllerIncarnation] = []
     /// Every broker that ever registered, in order of ids.
     public internal(set) var brokers: [BrokerInfo] = []
     /// Every topic, in order of names.
@@ -175,6 +181,8 @@ extension ClusterMetadata: Codable {
         case featureLevel = "feature_level"
         case clusterID = "cluster_id"
         case controllers
+        case controllerReplicas = "controller_replicas"
+        case controllerIncarnations = "controller_incarnations"
         case brokers
         case topics
         case tombstones
@@ -193,6 +201,14 @@ extension ClusterMetadata: Codable {
         featureLevel = try fields.decode(Int.self, forKey: .featureLevel)
         clusterID = try fields.decodeIfPresent(ClusterID.self, forKey: .clusterID)
         controllers = try fields.decode([ControllerID].self, forKey: .controllers)
+        // Releases before these were written knew the founders alone, from their settings.
+        controllerReplicas =
+            try fields.decodeIfPresent([ControllerReplica].self, forKey: .controllerReplicas) ?? []
+        controllerIncarnations =
+            try fields.decodeIfPresent(
+                [ControllerIncarnation].self,
+                forKey: .controllerIncarnations
+            ) ?? []
         brokers = try fields.decode([BrokerInfo].self, forKey: .brokers)
         topics = try fields.decode([TopicInfo].self, forKey: .topics)
         tombstones = try fields.decode([Tombstone].self, forKey: .tombstones)
@@ -210,6 +226,8 @@ extension ClusterMetadata: Codable {
         try fields.encode(featureLevel, forKey: .featureLevel)
         try fields.encodeIfPresent(clusterID, forKey: .clusterID)
         try fields.encode(controllers, forKey: .controllers)
+        try fields.encode(controllerReplicas, forKey: .controllerReplicas)
+        try fields.encode(controllerIncarnations, forKey: .controllerIncarnations)
         try fields.encode(brokers, forKey: .brokers)
         try fields.encode(topics, forKey: .topics)
         try fields.encode(tombstones, forKey: .tombstones)
@@ -223,6 +241,9 @@ extension ClusterMetadata: Codable {
             zip(keys, keys.dropFirst()).allSatisfy { $0 < $1 }
         }
         guard isAscending(controllers) else { return "controllers out of order" }
+        guard isAscending(controllerReplicas.map(\.node)),
+            isAscending(controllerIncarnations.map(\.id))
+        else { return "replicas of controllers out of order" }
         guard isAscending(brokers.map(\.id)) else { return "brokers out of order" }
         guard isAscending(topics.map(\.name)) else { return "topics out of order" }
         guard isAscending(tombstones.map(\.group)) else { return "tombstones out of order" }

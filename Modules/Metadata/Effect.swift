@@ -8,6 +8,18 @@ public enum Effect: Equatable, Sendable {
     case featureLevelRaised(Int)
     /// A controller's log holds entries of the cluster from now on.
     case controllerJoined(ControllerID)
+    /// The controllers with which the cluster began are recorded.
+    case controllersFounded
+    /// A controller is to join the group as this replica.
+    case controllerPlaced(ControllerReplica)
+    /// A controller is reached at another address from now on, or its directory is known now.
+    case controllerMoved(ControllerReplica)
+    /// A controller has all entries and votes from now on.
+    case controllerVotes(ControllerReplica)
+    /// A controller is to leave the group.
+    case controllerLeaving(ControllerID)
+    /// A replica is no member of the controllers' group any more.
+    case controllerRemoved(ControllerReplica)
     /// A broker registered; `isNewRun` unless it only repeated itself.
     case brokerRegistered(BrokerID, isNewRun: Bool)
     /// A broker counts as online from now on.
@@ -48,6 +60,14 @@ public enum MetadataRefusal: Equatable, Sendable, CustomStringConvertible {
     case clusterIDDiffers(ClusterID)
     /// The feature level is at least this high already.
     case featureLevelNotAbove(Int)
+    /// The founders are not recorded yet.
+    case controllersUnknown
+    /// The controller's directory holds a replica that has been removed.
+    case controllerReplicaUnknown(NodeID)
+    /// There are as many controllers as there may be.
+    case tooManyControllers
+    /// No other controller votes.
+    case lastController(ControllerID)
     /// No such broker has registered.
     case unknownBroker(BrokerID)
     /// The broker has registered again since, or is in that state already.
@@ -76,6 +96,16 @@ public enum MetadataRefusal: Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .clusterIDDiffers(let id): "the cluster is \(id)"
         case .featureLevelNotAbove(let level): "the feature level is \(level) already"
+        case .controllersUnknown: "the controllers are not recorded yet"
+        case .controllerReplicaUnknown(let node):
+            """
+            controller \(node.owner) holds the data of a member that was removed (incarnation \
+            \(node.incarnation)): stop it, empty its data directory and start it again
+            """
+        case .tooManyControllers:
+            "there are \(ClusterMetadata.controllersMax) controllers, and there cannot be more"
+        case .lastController(let id):
+            "controller \(id) cannot go: no other controller has the cluster's metadata"
         case .unknownBroker(let broker): "unknown broker \(broker)"
         case .staleBrokerRun(let broker): "broker \(broker) has registered again since"
         case .invalidTopicName(let name): "invalid topic name \(name)"

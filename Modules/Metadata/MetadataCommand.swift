@@ -10,6 +10,14 @@ public enum MetadataCommand: Equatable, Sendable {
     case setFeatureLevel(Int)
     /// Records that a controller's log holds entries of the cluster.
     case controllerJoined(ControllerID)
+    /// Records the controllers with which the cluster began; once.
+    case controllersFounded([ControllerReplica])
+    /// Gives a controller a place among the controllers, instead of one that it has lost.
+    case placeController(ControllerPlacement)
+    /// Lets a controller leave.
+    case removeController(ControllerID)
+    /// Records what members the controllers' group has committed.
+    case controllersChanged(ControllerMembers)
     /// Takes a broker into the cluster, or a new run of one.
     case registerBroker(BrokerRegistration)
     /// Marks a broker as offline, if it has not registered again since.
@@ -176,6 +184,10 @@ extension MetadataCommand {
         case setClusterID
         case setFeatureLevel
         case controllerJoined
+        case controllersFounded
+        case placeController
+        case removeController
+        case controllersChanged
         case registerBroker
         case brokerOffline
         case brokerOnline
@@ -196,6 +208,10 @@ extension MetadataCommand {
         case .setClusterID: .setClusterID
         case .setFeatureLevel: .setFeatureLevel
         case .controllerJoined: .controllerJoined
+        case .controllersFounded: .controllersFounded
+        case .placeController: .placeController
+        case .removeController: .removeController
+        case .controllersChanged: .controllersChanged
         case .registerBroker: .registerBroker
         case .brokerOffline: .brokerOffline
         case .brokerOnline: .brokerOnline
@@ -236,6 +252,10 @@ extension MetadataCommand: Codable {
         case .setClusterID: self = .setClusterID(try body())
         case .setFeatureLevel: self = .setFeatureLevel(try body())
         case .controllerJoined: self = .controllerJoined(try body())
+        case .controllersFounded: self = .controllersFounded(try body())
+        case .placeController: self = .placeController(try body())
+        case .removeController: self = .removeController(try body())
+        case .controllersChanged: self = .controllersChanged(try body())
         case .registerBroker: self = .registerBroker(try body())
         case .brokerOffline: self = .brokerOffline(try body())
         case .brokerOnline: self = .brokerOnline(try body())
@@ -260,7 +280,11 @@ extension MetadataCommand: Codable {
         switch self {
         case .setClusterID(let body): try fields.encode(body, forKey: .body)
         case .setFeatureLevel(let body): try fields.encode(body, forKey: .body)
-        case .controllerJoined(let body): try fields.encode(body, forKey: .body)
+        case .controllerJoined(let body), .removeController(let body):
+            try fields.encode(body, forKey: .body)
+        case .controllersFounded(let body): try fields.encode(body, forKey: .body)
+        case .placeController(let body): try fields.encode(body, forKey: .body)
+        case .controllersChanged(let body): try fields.encode(body, forKey: .body)
         case .registerBroker(let body): try fields.encode(body, forKey: .body)
         case .brokerOffline(let body), .brokerOnline(let body):
             try fields.encode(body, forKey: .body)

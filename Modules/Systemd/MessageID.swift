@@ -33,6 +33,12 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let clusterMismatch = MessageID("22adef9a588441a9bc133569639c583f")
     /// A controller has become the leader.
     public static let controllerElected = MessageID("62e156c001f74a7b8e08c3e93e0ccd15")
+    /// A controller waits until a command lets it belong to the cluster.
+    public static let controllerNotAdded = MessageID("0ac18b7c3d7c4a33be9a113511d6b9ee")
+    /// A controller has all entries and votes from now on.
+    public static let controllerAdded = MessageID("cf6ffae549b04947b33fa8d95e8cdbdc")
+    /// A controller is no member of the controllers any more.
+    public static let controllerRemoved = MessageID("77a19c4a06a849b2acd3be80b661218f")
     /// A broker is online.
     public static let brokerOnline = MessageID("7610121539d84c2d89061d1839ab5517")
     /// A broker is silent and counts as offline.
@@ -76,7 +82,8 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let all: [MessageID] = [
         daemonReady, daemonStopping, daemonStopped, daemonFailed, settingsRefused,
         settingsReloaded, storageFailed, progressStalled, logEntriesDropped, clusterCreated,
-        clusterMismatch, controllerElected, brokerOnline, brokerOffline, topicCreated,
+        clusterMismatch, controllerElected, controllerNotAdded, controllerAdded, controllerRemoved,
+        brokerOnline, brokerOffline, topicCreated,
         topicDeleted, raftGroupsStarting, raftGroupsStopping, raftGroupStarted,
         raftGroupStopped, raftGroupKept, reassignmentStarted, reassignmentFinished, replicaReplaced,
         leaderElected, leaderLost, quorumLost, logTruncated,

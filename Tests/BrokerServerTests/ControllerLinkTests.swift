@@ -1,6 +1,7 @@
 import Disk
 import InterBroker
 import InterBrokerProtocol
+import Metadata
 import Model
 import Synchronization
 import Testing
@@ -24,6 +25,9 @@ import Testing
             to target: InterBrokerTarget,
             requestID: RequestID?
         ) async throws(InterBrokerError) -> Request.Response {
+            guard target.address != "gone:9190" else {
+                throw .connectFailed(address: target.address, reason: "connection refused")
+            }
             seen.types.withLock { $0.append(Request.type) }
             let answer: Any
             switch request {
@@ -60,6 +64,69 @@ import Testing
             to target: InterBrokerTarget,
             requestIDs: [RequestID]?
         ) async -> [Result<Request.Response, InterBrokerError>] { [] }
+    }
+
+    @Test func `the controllers of the metadata are asked when those of the settings are gone`()
+        async throws
+    {
+        let broker = try await TestBroker.start()
+        let files = MemoryFiles()
+        try files.makeDirectory("/state")
+        let executor = ThreadExecutor(name: "state")
+        func open() throws -> BrokerStateFile {
+            try BrokerStateFile.open(
+                directory: "/state",
+                broker: 1,
+                files: files,
+                executor: executor
+            )
+        }
+        let state = try open()
+        try await state.save(TestController.cluster)
+        func makeLink(_ state: BrokerStateFile, _ seen: Controllers.Seen) -> ControllerLink {
+            var configuration = ControllerLink.Configuration(
+                broker: 1,
+                controllers: [InterBrokerTarget(id: 9, address: "gone:9190")],
+                registration: RegisterBrokerRequest(
+                    clientHost: "b1",
+                    clientPort: 9092,
+                    peerAddress: "b1:9192",
+                    directoryID: DirectoryID(UniqueID(high: 1, low: 1)),
+                    session: SessionID(UniqueID(high: 2, low: 2))
+                )
+            )
+            configuration.retryInterval = .milliseconds(1)
+            return ControllerLink(
+                configuration,
+                broker: broker.reference,
+                state: state,
+                logger: broker.log.logger
+            ) { Controllers(caller: $0, seen: seen) }
+        }
+        let lost = Controllers.Seen()
+        await #expect(throws: InterBrokerError.self) {
+            try await makeLink(state, lost).ask(CreateTopicsRequest(topics: []), attempts: 2)
+        }
+        let founder = ControllerReplica(
+            node: NodeID(owner: 1, incarnation: 1),
+            directoryID: nil,
+            address: "c1:9190",
+            state: .voting
+        )
+        _ = try await broker.reference.run { broker in
+            (broker.controllers as? TestController)?.commit(.controllersFounded([founder]))
+        }
+        await makeLink(state, lost).remember(
+            try await broker.reference.run { $0.metadata.controllers }
+        )
+        // Also after a restart.
+        let reopened = try open()
+        #expect(reopened.controllers == [InterBrokerTarget(id: 1, address: "c1:9190")])
+        let link = makeLink(reopened, Controllers.Seen())
+        #expect(await link.controllers.map(\.id) == [1, 9])
+        _ = try await link.ask(CreateTopicsRequest(topics: []), attempts: 2)
+        try await broker.stop()
+        executor.stop()
     }
 
     @Test func `what needs a cluster waits until the broker belongs to one`() async throws {

@@ -12,6 +12,8 @@ package final class ServerProcess {
     package let logFile: String
     /// The port of `/health` and `/metrics`; nil if it has none.
     package let httpPort: Int?
+    /// A controller as `ID@HOST:PORT` of its peer listener; empty for a broker.
+    package internal(set) var endpoint = ""
     private let settingsFile: String
     private let directory: String
     private var process: ChildProcess?

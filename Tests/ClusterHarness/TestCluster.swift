@@ -19,7 +19,7 @@ package final class TestCluster {
     /// Holds the data, settings and logs of every daemon.
     package let directory: String
     /// In the order of their numbers.
-    package let controllers: [ServerProcess]
+    package private(set) var controllers: [ServerProcess]
     /// In the order of their numbers.
     package let brokers: [ServerProcess]
     /// The brokers' client listeners, as Kafka clients want them.
@@ -28,31 +28,11 @@ package final class TestCluster {
     private init(_ name: String, _ shape: ClusterShape) throws {
         directory = try Places.makeDirectory(name)
         let home = directory
-        let quorum = try (1...shape.controllers).map { number in
-            (number: number, peer: try Ports.free(), http: try Ports.free())
+        let endpoints = try (1...shape.controllers).map { "\($0)@127.0.0.1:\(try Ports.free())" }
+        controllers = try (1...shape.controllers).map {
+            try Self.controller($0, endpoints, in: home)
         }
-        let endpoints = quorum.map { "\"\($0.number)@127.0.0.1:\($0.peer)\"" }
-        let list = "controllers: [\(endpoints.joined(separator: ", "))]"
-        controllers = try quorum.map { controller in
-            try ServerProcess(
-                program: "controllerd",
-                number: controller.number,
-                in: home,
-                httpPort: controller.http
-            ) { data in
-                """
-                controller_id: \(controller.number)
-                data_directory: \(data)
-                listeners:
-                  peer: 127.0.0.1:\(controller.peer)
-                  http: 127.0.0.1:\(controller.http)
-                \(list)
-                wal_file_bytes: 1048576
-                wal_files: 2
-
-                """
-            }
-        }
+        let list = Self.list(endpoints)
         var clients: [String] = []
         brokers = try (1...shape.brokers).map { number in
             let client = try Ports.free()
@@ -74,6 +54,51 @@ package final class TestCluster {
             }
         }
         bootstrap = clients.joined(separator: ",")
+    }
+
+    private static func list(_ endpoints: [String]) -> String {
+        "controllers: [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))]"
+    }
+
+    /// One of the controllers that are listed, each as `ID@HOST:PORT`.
+    private static func controller(
+        _ number: Int,
+        _ endpoints: [String],
+        in home: String
+    ) throws -> ServerProcess {
+        guard let own = endpoints.first(where: { $0.hasPrefix("\(number)@") }) else {
+            throw HarnessError("no controller \(number) among \(endpoints)")
+        }
+        let http = try Ports.free()
+        let server = try ServerProcess(
+            program: "controllerd",
+            number: number,
+            in: home,
+            httpPort: http
+        ) { data in
+            """
+            controller_id: \(number)
+            data_directory: \(data)
+            listeners:
+              peer: \(own.drop { $0 != "@" }.dropFirst())
+              http: 127.0.0.1:\(http)
+            \(list(endpoints))
+            wal_file_bytes: 1048576
+            wal_files: 2
+
+            """
+        }
+        server.endpoint = own
+        return server
+    }
+
+    /// Makes further controllers, whose settings name all; those of the others stay as they are.
+    package func makeControllers(_ numbers: [Int]) throws -> [ServerProcess] {
+        let own = try numbers.map { "\($0)@127.0.0.1:\(try Ports.free())" }
+        let listed = controllers.map(\.endpoint) + own
+        let made = try numbers.map { try Self.controller($0, listed, in: directory) }
+        controllers += made
+        return made
     }
 
     private static func lines(_ shape: ClusterShape) -> String {

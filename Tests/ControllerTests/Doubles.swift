@@ -3,6 +3,7 @@ import InterBrokerProtocol
 import Logging
 import Metadata
 import Model
+import Raft
 import Synchronization
 
 @testable import Controller
@@ -30,7 +31,13 @@ final class InstantLog: MetadataProposer {
         var isLeading = true
         var listener: (@Sendable (ControllerEvent) async -> Void)?
         var commands: [MetadataCommand] = []
-        var holders: [ControllerID] = []
+        /// The controllers' group; nil where a test is not about it.
+        var members: ConfState?
+        /// Members that do not answer, and have nothing.
+        var silent: Set<NodeID> = []
+        var own = NodeID(owner: 1, incarnation: 1)
+        var changes: [[ConfChangeSingle]] = []
+        var transfers: [NodeID] = []
     }
 
     init(store: MetadataStore = MetadataStore()) {
@@ -39,7 +46,6 @@ final class InstantLog: MetadataProposer {
 
     var commands: [MetadataCommand] { state.withLock { $0.commands } }
     func setLeading(_ isLeading: Bool) { state.withLock { $0.isLeading = isLeading } }
-    func setHolders(_ holders: [ControllerID]) { state.withLock { $0.holders = holders } }
     func connect(_ listener: @escaping @Sendable (ControllerEvent) async -> Void) {
         state.withLock { $0.listener = listener }
     }
@@ -64,7 +70,67 @@ final class InstantLog: MetadataProposer {
         return result
     }
 
-    func controllersWithEntries() async -> [ControllerID] { state.withLock { $0.holders } }
+    // MARK: The controllers' group
+
+    /// The group's members become these founders, of which the first leads.
+    func form(_ ids: [Int32], silent: [Int32] = []) {
+        let nodes = ids.map { NodeID(owner: $0, incarnation: 1) }
+        state.withLock { state in
+            state.members = ConfState(voters: nodes)
+            state.silent = Set(silent.map { NodeID(owner: $0, incarnation: 1) })
+        }
+        setMembers()
+    }
+
+    func setSilent(_ nodes: [NodeID]) { state.withLock { $0.silent = Set(nodes) } }
+    func setOwn(_ node: NodeID) { state.withLock { $0.own = node } }
+    var members: ConfState { state.withLock { $0.members ?? ConfState() } }
+    var changes: [[ConfChangeSingle]] { state.withLock { $0.changes } }
+    var transfers: [NodeID] { state.withLock { $0.transfers } }
+
+    private func setMembers() { store.setMembers(members) }
+
+    func quorum() async -> QuorumView? {
+        state.withLock { state in
+            guard state.isLeading, let members = state.members else { return nil }
+            let end = LogIndex(store.version.rawValue)
+            return QuorumView(
+                own: state.own,
+                members: members,
+                lastIndex: end,
+                committed: end,
+                peers: (members.voters + members.learners).map { node in
+                    let isActive = !state.silent.contains(node)
+                    return QuorumView.Peer(
+                        node: node,
+                        match: isActive ? end : 0,
+                        isActive: isActive
+                    )
+                }
+            )
+        }
+    }
+
+    /// Done at once; a joint configuration is left as soon as it is reached.
+    func changeMembers(_ changes: [ConfChangeSingle]) async {
+        state.withLock { state in
+            guard state.isLeading, var members = state.members else { return }
+            state.changes.append(changes)
+            for change in changes {
+                members.voters.removeAll { $0 == change.node }
+                members.learners.removeAll { $0 == change.node }
+                if change.type == .addNode { members.voters.append(change.node) }
+                if change.type == .addLearnerNode { members.learners.append(change.node) }
+            }
+            members.voters.sort()
+            state.members = members
+        }
+        setMembers()
+    }
+
+    func transferLeadership(to node: NodeID) async {
+        state.withLock { $0.transfers.append(node) }
+    }
 }
 
 /// Brokers that do what they are told, unless they are down.
@@ -88,6 +154,8 @@ final class FakeBrokers: InterBrokerCommunicator {
 
     private let state = Mutex<[Int32: Broker]>([:])
     private let groups = Mutex<[RaftGroupID: [NodeID]]>([:])
+    /// What answers at an address when it is asked which controller it is.
+    private let controllers = Mutex<[String: ControllerDiscoverResponse]>([:])
 
     init(_ ids: ClosedRange<Int32>) {
         for id in ids {
@@ -130,12 +198,23 @@ final class FakeBrokers: InterBrokerCommunicator {
         groups.withLock { $0[group] = members }
     }
 
+    func answer(at address: String, _ answer: ControllerDiscoverResponse?) {
+        controllers.withLock { $0[address] = answer }
+    }
+
     func send<Request: InterBrokerRequest>(
         _ request: Request,
         to target: InterBrokerTarget,
         requestID: RequestID?
     ) async throws(InterBrokerError) -> Request.Response {
         await Task.yield()
+        if request is ControllerDiscoverRequest {
+            let answer = controllers.withLock { $0[target.address] }
+            guard let response = answer as? Request.Response else {
+                throw .connectFailed(address: target.address, reason: "connection refused")
+            }
+            return response
+        }
         // One step under the lock: orders and pushes reach a broker at the same time.
         let outcome = state.withLock { brokers in
             brokers[target.id]?.take(request, target) ?? .failure(.missingAddress)

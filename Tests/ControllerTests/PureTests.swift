@@ -32,6 +32,65 @@ private func expectIdle(
         )
     }
 
+    @Test func `what happens to controllers is told in words`() {
+        let capture = LogCapture()
+        let logger = capture.logger()
+        let node = NodeID(owner: 2, incarnation: 3)
+        let replica = ControllerReplica(
+            node: node,
+            directoryID: directory(2),
+            address: "c2:9190",
+            state: .voting
+        )
+        LogLines.waitsForPlace("run a command", logger)
+        LogLines.controllerPlaced(replica, logger)
+        LogLines.controllerVotes(replica, logger)
+        LogLines.controllerMoved(replica, logger)
+        LogLines.controllerLeaving(2, logger)
+        LogLines.controllerRemoved(replica, logger)
+        LogLines.removedHere(2, logger)
+        LogLines.controllerStep(.wait(.catchingUp(node)), logger)
+        LogLines.controllerStep(.wait(.noMajority), logger)
+        LogLines.controllerStep(.wait(.leavingJoint), logger)
+        let successor = NodeID(owner: 2, incarnation: 4)
+        LogLines.controllerStep(
+            .change([
+                ConfChangeSingle(.addNode, successor), ConfChangeSingle(.removeNode, node),
+            ]),
+            logger
+        )
+        LogLines.controllerStep(.change([ConfChangeSingle(.addLearnerNode, successor)]), logger)
+        LogLines.controllerStep(.transfer(node), logger)
+        #expect(
+            capture.messages == [
+                "Waiting to be added: run a command",
+                "Controller 2 at c2:9190 is to join the controllers as incarnation 3",
+                "Controller 2 (incarnation 3) has all entries and votes from now on",
+                "Controller 2 is reached at c2:9190 from now on",
+                "Controller 2 is to leave the controllers",
+                "Controller 2 (incarnation 3) is no member of the controllers any more",
+                """
+                This controller, 2, is no member of the cluster's controllers any more: it may be \
+                stopped
+                """,
+                """
+                A change of the controllers waits: controller 2 (incarnation 3) has not all \
+                entries yet
+                """,
+                """
+                A change of the controllers waits: too many of the controllers that would be left \
+                do not answer
+                """,
+                """
+                A change of the controllers waits: a change of the members is being completed
+                """,
+                "Changing the controllers: controller 2 votes, controller 2 goes",
+                "Changing the controllers: controller 2 is filled",
+                "Handing the leadership to controller 2: this one is to leave",
+            ]
+        )
+    }
+
     @Test func `a digest is XXH64 over the sorted pairs`() {
         #expect(HostedDigest.text(of: []) == "ef46db3751d8e999")
         let one = ReplicaReference(group: 1001, node: NodeID(owner: 1, incarnation: 1))
@@ -136,7 +195,7 @@ private func expectIdle(
         let world = await World()
         let table = requestConfigs(
             id: 1,
-            controllers: [],
+            directoryID: directory(1),
             controller: world.controller,
             store: world.log.store
         )
@@ -144,7 +203,7 @@ private func expectIdle(
         #expect(
             types.sorted() == [
                 1000, 1001, 1002, 1005, 1006, 1007, 1009, 1010, 1011, 1012, 1013,
-                1015,
+                1015, 1017, 1018, 1019,
             ]
         )
     }

@@ -33,16 +33,12 @@ struct World {
         if log.store.clusterID == nil {
             log.store.setClusterID(ClusterID(UniqueID(high: 9, low: 9)))
         }
+        log.store.setConfigured(
+            (1...3).map { InterBrokerTarget(id: $0, address: "c\($0):9190") }
+        )
         let communicator = self.brokers
         let controller = ClusterController(
-            ClusterController.Configuration(
-                id: 1,
-                controllers: [
-                    InterBrokerTarget(id: 1, address: "c1:9190"),
-                    InterBrokerTarget(id: 2, address: "c2:9190"),
-                    InterBrokerTarget(id: 3, address: "c3:9190"),
-                ]
-            ),
+            ClusterController.Configuration(id: 1),
             store: log.store,
             proposer: log,
             clock: clock,

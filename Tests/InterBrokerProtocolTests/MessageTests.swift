@@ -14,8 +14,8 @@ import Testing
 
     @Test func `every request type has a sample, a name and its number`() {
         #expect(Samples.all.map { type(of: $0).type } == InterBrokerRequestType.allCases)
-        #expect(InterBrokerRequestType.allCases.map(\.rawValue) == Array(1000...1016))
-        #expect(Set(InterBrokerRequestType.allCases.map(\.name)).count == 17)
+        #expect(InterBrokerRequestType.allCases.map(\.rawValue) == Array(1000...1019))
+        #expect(Set(InterBrokerRequestType.allCases.map(\.name)).count == 20)
     }
 
     @Test func `every request survives its JSON, beside the common fields`() throws {
@@ -236,7 +236,8 @@ import Testing
         #expect(allowed(.controller, .controller) == [1000, 1001, 1002, 1014])
         #expect(
             allowed(.broker, .controller)
-                == [1000, 1001, 1002, 1005, 1006, 1007, 1009, 1010, 1011, 1012, 1013, 1015]
+                == [1000, 1001, 1002, 1005, 1006, 1007] + Array(1009...1013) + [1015]
+                + Array(1017...1019)
         )
     }
 }

@@ -107,5 +107,13 @@ enum Samples {
                 partitions: [MarkedPartition(topicID: TopicID(id), partitionID: 0)]
             )
         ]),
+        AddControllerRequest(
+            id: 2,
+            directoryID: DirectoryID(id),
+            address: "h:9190",
+            timeoutMs: 30_000
+        ),
+        RemoveControllerRequest(id: 2, directoryID: DirectoryID(id), timeoutMs: 30_000),
+        DescribeControllersRequest(),
     ]
 }

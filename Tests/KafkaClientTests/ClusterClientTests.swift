@@ -104,6 +104,41 @@ import Testing
         await broker.stop()
     }
 
+    @Test func `controllers are added, described and removed`() async throws {
+        let (broker, client) = try await Self.setUp()
+        for id: Int32 in [1, 2, 3] {
+            try await client.addController(id, at: Address(host: "c\(id)", port: 9190))
+        }
+        let quorum = try await client.describeControllers()
+        #expect(quorum.leader == 1 && quorum.epoch == 3 && quorum.committed == 50)
+        #expect(quorum.controllers.map(\.id) == [1, 2, 3])
+        #expect(quorum.controllers.map(\.isVoter) == [true, true, false])
+        #expect(quorum.controllers.map(\.end) == [50, 50, 20])
+        // A leader is there, whether or not anybody has heard it.
+        #expect(quorum.controllers.map(\.isActive) == [true, false, true])
+        #expect(quorum.controllers[1].address == Address(host: "c2", port: 9190))
+        try await client.removeController(3)
+        #expect(try await client.describeControllers().controllers.map(\.id) == [1, 2])
+        await #expect(
+            throws: KafkaClientError.refused(.voterNotFound, message: "there is no controller 3")
+        ) {
+            try await client.removeController(3)
+        }
+        // While the controllers elect a leader, who waits asks again, and who does not is told.
+        await broker.with { state in
+            let first = state.requests[.describeQuorum] ?? 0
+            state.mischief = { api, count in
+                api == .describeQuorum && count <= first + 2 ? .refuse(.requestTimedOut) : .none
+            }
+        }
+        await #expect(throws: KafkaClientError.refused(.requestTimedOut, message: nil)) {
+            try await client.describeControllers(patiently: false)
+        }
+        #expect(try await client.describeControllers().leader == 1)
+        await client.close()
+        await broker.stop()
+    }
+
     @Test func `a dead address is passed over, and named when all are dead`() async throws {
         let dead = Address(host: "127.0.0.1", port: 1)
         let (broker, other) = try await Self.setUp()

@@ -47,6 +47,8 @@ final class FakeBroker: Sendable {
         var leaders: [PartitionKey: Int32] = [:]
         /// Where partitions are being moved to.
         var moves: [PartitionKey: [Int32]] = [:]
+        /// The cluster's controllers and their addresses.
+        var controllers: [Int32: Address] = [:]
     }
 
     struct PartitionKey: Hashable {

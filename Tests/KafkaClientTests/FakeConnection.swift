@@ -108,9 +108,68 @@ final class FakeConnection: ChannelInboundHandler {
         case .listPartitionReassignments:
             _ = try read(ListPartitionReassignmentsRequest.self)
             moves().write(to: &writer, version: version)
+        case .describeQuorum:
+            _ = try read(DescribeQuorumRequest.self)
+            quorum(refusal).write(to: &writer, version: version)
+        case .addRaftVoter:
+            let request = try read(AddRaftVoterRequest.self)
+            var response = AddRaftVoterResponse()
+            response.errorCode = refusal.rawValue
+            if refusal == .none, let listener = request.listeners.first {
+                state.controllers[request.voterId] = Address(
+                    host: listener.host,
+                    port: Int(listener.port)
+                )
+            }
+            response.write(to: &writer, version: version)
+        case .removeRaftVoter:
+            let request = try read(RemoveRaftVoterRequest.self)
+            var response = RemoveRaftVoterResponse()
+            if state.controllers.removeValue(forKey: request.voterId) == nil {
+                response.errorCode = KafkaError.voterNotFound.rawValue
+                response.errorMessage = "there is no controller \(request.voterId)"
+            }
+            response.write(to: &writer, version: version)
         default: throw Refusal.dropped
         }
         return true
+    }
+
+    /// The controllers; the lowest leads, and the highest is only filled.
+    private func quorum(_ refusal: KafkaError) -> DescribeQuorumResponse {
+        typealias Partition = DescribeQuorumResponse.TopicData.PartitionData
+        var partition = Partition()
+        partition.leaderId = state.controllers.keys.min() ?? -1
+        partition.leaderEpoch = 3
+        partition.highWatermark = 50
+        var response = DescribeQuorumResponse()
+        for (id, address) in state.controllers.sorted(by: { $0.key < $1.key }) {
+            var node = DescribeQuorumResponse.Node()
+            node.nodeId = id
+            var listener = DescribeQuorumResponse.Node.Listener()
+            listener.host = address.host
+            listener.port = UInt16(address.port)
+            node.listeners = [listener]
+            response.nodes.append(node)
+            if id == state.controllers.keys.max(), id != partition.leaderId {
+                var observer = Partition.ObserverState()
+                observer.replicaId = id
+                observer.logEndOffset = 20
+                observer.lastFetchTimestamp = 1_000
+                partition.observers.append(observer)
+            } else {
+                var voter = Partition.ReplicaState()
+                voter.replicaId = id
+                voter.logEndOffset = 50
+                partition.currentVoters.append(voter)
+            }
+        }
+        var topic = DescribeQuorumResponse.TopicData()
+        topic.topicName = "__cluster_metadata"
+        topic.partitions = [partition]
+        response.topics = [topic]
+        response.errorCode = refusal.rawValue
+        return response
     }
 
     private func versions(_ refusal: KafkaError) -> ApiVersionsResponse {

@@ -20,6 +20,8 @@ import Testing
         DescribeConfigsRequest.self, DescribeConfigsResponse.self,
         AlterPartitionReassignmentsRequest.self, AlterPartitionReassignmentsResponse.self,
         ListPartitionReassignmentsRequest.self, ListPartitionReassignmentsResponse.self,
+        DescribeQuorumRequest.self, DescribeQuorumResponse.self, AddRaftVoterRequest.self,
+        AddRaftVoterResponse.self, RemoveRaftVoterRequest.self, RemoveRaftVoterResponse.self,
         DescribeClusterRequest.self,
         DescribeClusterResponse.self, OffsetCommitKey.self, OffsetCommitValue.self,
         GroupMetadataKey.self, GroupMetadataValue.self, ConsumerProtocolSubscription.self,

@@ -11,6 +11,7 @@ types and the versions they are in come from Kafka's own JSON, which kafka-pytho
 bytes are kio's, whose classes were made from another copy of that JSON, and kafka-python must
 write the same ones, or nothing is written. The records of __consumer_offsets are in neither
 package: COORDINATOR_RECORDS repeats their fields from Kafka's sources, for kafka-python alone.
+RAFT_VOTERS repeats those of the messages about controllers, which kio has and kafka-python lacks.
 
 Lines of golden.txt:
 
@@ -75,6 +76,20 @@ COORDINATOR_RECORDS = [
             "subscription bytes 0+", "assignment bytes 0+")),
 ]
 
+# Apache Kafka, clients/src/main/resources/common/message.
+RAFT_VOTERS = [
+    record("AddRaftVoterRequest", "0", "0+",
+           "ClusterId string? 0+", "TimeoutMs int32 0+", "VoterId int32 0+",
+           "VoterDirectoryId uuid 0+",
+           ("Listeners []Listener 0+", "Name string 0+", "Host string 0+", "Port uint16 0+")),
+    record("RemoveRaftVoterRequest", "0", "0+",
+           "ClusterId string? 0+", "VoterId int32 0+", "VoterDirectoryId uuid 0+"),
+] + [
+    record(name, "0", "0+",
+           "ThrottleTimeMs int32 0+", "ErrorCode int16 0+", "ErrorMessage string? 0+")
+    for name in ("AddRaftVoterResponse", "RemoveRaftVoterResponse")
+]
+
 
 # What a field holds.
 
@@ -98,6 +113,10 @@ def scalar(kind, path, variant):
         if variant == "edge":
             return low if choice % 2 else high
         return 0 if variant == "least" else (seed - low) % (1 << BITS[kind]) + low
+    if kind == "uint16":
+        if variant == "edge":
+            return 0 if choice % 2 else 0xFFFF
+        return 0 if variant == "least" else seed % 0x10000
     if kind == "bool":
         return variant != "least" and choice % 2 == 1
     if kind == "uuid":
@@ -286,7 +305,7 @@ def message_bytes(json, key, version, variant):
 
 
 def main():
-    records = {json["name"]: json for json in COORDINATOR_RECORDS}
+    records = {json["name"]: json for json in COORDINATOR_RECORDS + RAFT_VOTERS}
     lines = ["# Written by make_golden.py; do not edit."]
     pattern = r"^message (\w+) (?:key=(\d+) )?versions=(\d+)(?:-(\d+))? "
     for name, key, low, high in re.findall(pattern, SCHEMA.read_text(), re.MULTILINE):

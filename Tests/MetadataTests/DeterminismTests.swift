@@ -9,7 +9,7 @@ private struct CommandSource {
 
     mutating func next(_ metadata: ClusterMetadata) -> MetadataCommand {
         let broker = Int32.random(in: 1...5, using: &random)
-        switch Int.random(in: 0..<17, using: &random) {
+        switch Int.random(in: 0..<19, using: &random) {
         case 0: return .setClusterID(ClusterID(uuid(UInt64.random(in: 1...2, using: &random))))
         case 1:
             return Bool.random(using: &random)
@@ -30,12 +30,46 @@ private struct CommandSource {
         case 11, 12: return .reassignPartition(move(metadata))
         case 13: return .replaceReplicas(lost(metadata))
         case 14, 15: return .membersChanged(members(metadata))
+        case 16, 17: return controllers(metadata)
         default:
             guard let topic = topics.randomElement(using: &random) else {
                 return .allocateProducerIDs(5)
             }
             let configs = TopicConfigs([ConfigEntry("retention.ms", "\(broker)")])
             return .setTopicConfigs(TopicConfigChange(topicID: topic, configs: configs))
+        }
+    }
+
+    private mutating func controllers(_ metadata: ClusterMetadata) -> MetadataCommand {
+        let id = Int32.random(in: 1...4, using: &random)
+        let nodes = metadata.controllerReplicas.map(\.node)
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0:
+            let node = NodeID(owner: 1, incarnation: 1)
+            let founder = ControllerReplica(
+                node: node,
+                directoryID: nil,
+                address: "c1:9190",
+                state: .voting
+            )
+            return .controllersFounded([founder])
+        case 1:
+            let directory = UInt64.random(in: 1...3, using: &random)
+            return .placeController(
+                ControllerPlacement(
+                    id: ControllerID(id),
+                    node: nil,
+                    directoryID: DirectoryID(uuid(directory)),
+                    address: "c\(id):9190"
+                )
+            )
+        case 2: return .removeController(ControllerID(id))
+        default:
+            let voters = nodes.filter { _ in Bool.random(using: &random) }
+            let learners = nodes.filter { !voters.contains($0) }.prefix(1)
+            return .controllersChanged(
+                ControllerMembers(voters: voters, learners: Array(learners))
+            )
         }
     }
 

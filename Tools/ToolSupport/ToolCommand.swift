@@ -99,6 +99,10 @@ extension KafkaClientError {
             "`martlet cluster status` shows what is under way."
         case .refused(.invalidReplicaAssignment, _):
             "`martlet cluster status` shows which brokers there are."
+        case .refused(.voterNotFound, _):
+            "`martlet cluster status` shows which controllers there are."
+        case .refused(.brokerNotAvailable, _):
+            "Its journal says whether it runs and what it waits for: journalctl -u controllerd"
         case .refused(.notController, _):
             "The controllers have no leader yet; try again in a moment."
         default: nil

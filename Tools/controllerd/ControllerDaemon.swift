@@ -10,7 +10,6 @@ import Metadata
 import Model
 import NIOCore
 import NIOPosix
-import Raft
 import RaftHost
 import RaftLog
 import RaftTransport
@@ -32,10 +31,14 @@ final class ControllerDaemon: Sendable {
     let progress = ProgressRegistry()
     let store = MetadataStore()
     let clock = SystemControllerClock()
-    private let events: AsyncStream<ControllerEvent>
+    let events: AsyncStream<ControllerEvent>
     private let eventSink: AsyncStream<ControllerEvent>.Continuation
     private let parts = Mutex<Parts?>(nil)
     private let isServing = Atomic<Bool>(false)
+    /// Whether the cluster does not know this controller's directory.
+    let isWaiting = Atomic<Bool>(false)
+    /// Whether it was a member and is none any more.
+    let isRemoved = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
 
     /// What exists once the data directory is recovered.
@@ -89,7 +92,7 @@ final class ControllerDaemon: Sendable {
                 DaemonService(
                     "controller",
                     start: { self.isServing.store(true, ordering: .relaxed) },
-                    run: { await self.work() }
+                    run: { try await self.work() }
                 ),
             ],
             logger: logger
@@ -104,6 +107,12 @@ final class ControllerDaemon: Sendable {
 
     /// What systemd shows: `leader of the metadata group: 3 brokers, 12 topics`.
     private var statusLine: String {
+        if isWaiting.load(ordering: .relaxed) {
+            return "waiting to be added: see martlet cluster add-controller"
+        }
+        if isRemoved.load(ordering: .relaxed) {
+            return "no member of the controllers any more: it may be stopped"
+        }
         let leadership = store.leadership
         let metadata = store.metadata
         let brokers = metadata.onlineBrokers.count
@@ -118,20 +127,20 @@ final class ControllerDaemon: Sendable {
         return "following controller \(leader), the leader: \(size)"
     }
 
-    private func recovered() throws -> Parts {
+    func recovered() throws -> Parts {
         guard let parts = parts.withLock({ $0 }) else {
             throw DaemonFailure(status: .software, reason: "the log is not recovered yet")
         }
         return parts
     }
 
-    private var targets: [InterBrokerTarget] {
+    var targets: [InterBrokerTarget] {
         settings.peers.controllers.map {
             InterBrokerTarget(id: $0.id.rawValue, address: $0.address.description)
         }
     }
 
-    private func callOptions(_ deadline: Duration? = nil) -> CallOptions {
+    func callOptions(_ deadline: Duration? = nil) -> CallOptions {
         var options = CallOptions(logger: logger)
         options.connectTimeout = settings.peers.connectTimeout
         options.deadline = deadline ?? settings.peers.deadline
@@ -188,9 +197,11 @@ final class ControllerDaemon: Sendable {
         let transport = makeTransport(manager, loop)
         let controller = makeController(manager, machine)
         let log = logs.first { $0.identity.group == .metadata }
+        store.setConfigured(configured(and: log?.identity))
         if let log {
             if let cluster = directory.cluster { store.setClusterID(cluster) }
             try manager.recover(log, stateMachine: machine)
+            store.setNode(log.identity.node)
             campaignIfAlone(manager)
         }
         let ticks = progress.ticking("event loop")
@@ -224,10 +235,8 @@ final class ControllerDaemon: Sendable {
 
     private func makeTransport(_ manager: RaftManager, _ loop: any EventLoop) -> StreamTransport {
         var random = SystemRandomNumberGenerator()
-        let addresses = Dictionary(
-            settings.peers.controllers.map { ($0.id.rawValue, $0.address.description) },
-            uniquingKeysWith: { first, _ in first }
-        )
+        // Where the metadata and the settings differ, both addresses are tried in turn.
+        let attempts = Atomic<Int>(0)
         let transport = StreamTransport(
             eventLoop: loop,
             identity: RaftPeerIdentity(
@@ -237,7 +246,12 @@ final class ControllerDaemon: Sendable {
                 session: SessionID(using: &random)
             ),
             logger: logger,
-            addressOf: { addresses[$0] }
+            addressOf: { [store] peer in
+                let addresses = store.addresses(of: ControllerID(peer))
+                guard addresses.count > 1 else { return addresses.first }
+                let attempt = attempts.wrappingAdd(1, ordering: .relaxed).oldValue
+                return addresses[attempt % addresses.count]
+            }
         )
         transport.sink = manager
         manager.connect(to: transport)
@@ -248,10 +262,7 @@ final class ControllerDaemon: Sendable {
         _ manager: RaftManager,
         _ machine: MetadataStateMachine
     ) -> ClusterController {
-        var configuration = ClusterController.Configuration(
-            id: settings.controllerID,
-            controllers: targets
-        )
+        var configuration = ClusterController.Configuration(id: settings.controllerID)
         configuration.brokerSilence = settings.brokerSilence
         return ClusterController(
             configuration,
@@ -279,68 +290,6 @@ final class ControllerDaemon: Sendable {
         }
     }
 
-    // MARK: Cluster
-
-    /// Bootstraps or joins a cluster unless this directory belongs to one already.
-    private func joinCluster() async throws {
-        let parts = try recovered()
-        guard !parts.isRecovered else { return }
-        var random = SystemRandomNumberGenerator()
-        let bootstrap = ControllerBootstrap(
-            id: settings.controllerID,
-            controllers: targets,
-            communicator: SimpleBrokerCommunicator(
-                caller: InterBrokerCaller(
-                    role: .controller,
-                    id: settings.controllerID.rawValue,
-                    clusterID: nil
-                ),
-                options: callOptions(.seconds(2))
-            ),
-            clock: clock,
-            logger: logger
-        )
-        let cluster: ClusterID
-        do {
-            cluster = try await bootstrap.run(known: parts.directory.cluster, random: &random)
-        } catch let refusal as BootstrapRefusal {
-            throw DaemonFailure(status: .config, reason: refusal.description)
-        }
-        try parts.directory.adopt(cluster)
-        let identity = GroupIdentity(
-            group: .metadata,
-            topicID: TopicID(UniqueID(high: 0, low: 1)),
-            topicName: "__cluster_metadata",
-            partition: 0,
-            node: node(settings.controllerID),
-            members: settings.peers.controllers.map {
-                GroupIdentity.Member(node: node($0.id), address: $0.address.description)
-            }
-        )
-        let started = parts.manager.eventLoop.flatSubmit { () -> EventLoopFuture<Void> in
-            let promise = parts.manager.eventLoop.makePromise(of: Void.self)
-            parts.manager.value.startRaftGroup(
-                identity,
-                stateMachine: parts.machine.value,
-                join: false
-            ) { promise.completeWith($0.mapError { $0 as any Error }) }
-            return promise.futureResult.map { self.campaignIfAlone(parts.manager.value) }
-        }
-        try await started.get()
-        // Said to others only now: what they join must be on this controller's disk.
-        store.setClusterID(cluster)
-    }
-
-    /// Nobody else can lead: there is no election timeout to wait for.
-    private func campaignIfAlone(_ manager: RaftManager) {
-        if settings.peers.controllers.count == 1 { manager.campaign(.metadata) }
-    }
-
-    /// The first incarnation of a configured controller.
-    private func node(_ id: ControllerID) -> NodeID {
-        NodeID(owner: id.rawValue, incarnation: 1)
-    }
-
     private func moveLeadershipAway() async {
         guard let parts = parts.withLock({ $0 }) else { return }
         let manager = parts.manager
@@ -355,11 +304,6 @@ final class ControllerDaemon: Sendable {
             }.get()
             if left == 0 { return }
         }
-    }
-
-    private func work() async {
-        guard let parts = try? recovered() else { return }
-        await cancelWhenGracefulShutdown { [events] in await parts.controller.run(events) }
     }
 
     // MARK: Listener
@@ -387,7 +331,7 @@ final class ControllerDaemon: Sendable {
             address: settings.listeners.peer,
             requestConfigs: requestConfigs(
                 id: settings.controllerID,
-                controllers: targets,
+                directoryID: parts.directory.directoryID,
                 controller: parts.controller,
                 store: store
             ) + [RequestConfig(raftStream: acceptor)],
@@ -396,8 +340,9 @@ final class ControllerDaemon: Sendable {
                 role: .controller,
                 id: settings.controllerID.rawValue,
                 clusterID: { [store] in store.clusterID },
-                isKnownPeer: { [known = Set(targets.map(\.id))] role, id in
-                    role == .broker ? id >= 0 : known.contains(id)
+                isKnownPeer: { [store] role, id in
+                    role == .broker
+                        ? id >= 0 : store.controllers.contains { $0.id == id }
                 }
             ),
             options: options,

@@ -7,8 +7,11 @@ import ToolSupport
 struct Cluster: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "martlet cluster",
-        abstract: "Shows the cluster's state, and moves partitions between brokers.",
-        subcommands: [Status.self, Reassign.self],
+        abstract: "Shows the cluster's state, moves partitions, and changes the controllers.",
+        subcommands: [
+            Status.self, Reassign.self, AddController.self, RemoveController.self,
+            ReplaceController.self,
+        ],
         defaultSubcommand: Status.self
     )
 
@@ -20,7 +23,7 @@ struct Cluster: ToolCommand {
 struct Status: ToolCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Shows brokers, leaders and partitions that lack something.",
+        abstract: "Shows controllers, brokers, leaders and partitions that lack something.",
         usage: "martlet cluster status [<option> ...]"
     )
 
@@ -30,11 +33,16 @@ struct Status: ToolCommand {
     @OptionGroup var cluster: ClusterOptions
 
     func perform() async throws {
-        let (description, moves) = try await cluster.withClient("martlet-cluster") { client in
-            (try await client.describe(topics: nil), try await Self.moves(client))
+        let (description, moves, controllers) = try await cluster.withClient("martlet-cluster") {
+            client in
+            (
+                try await client.describe(topics: nil), try await Self.moves(client),
+                await Self.controllers(client)
+            )
         }
         print("cluster      \(description.clusterID ?? "(has no id)")")
         print("admin        \(Self.admin(description))")
+        print(controllers, terminator: "")
         print(Self.table(description), terminator: "")
         let partitions = description.topics.flatMap { topic in
             topic.partitions.map { (topic: topic.name, partition: $0) }

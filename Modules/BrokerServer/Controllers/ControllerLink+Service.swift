@@ -29,6 +29,7 @@ extension ControllerLink {
                 wantsGroups = try await beat(withGroups: wantsGroups)
                 // The list that was asked for goes at once.
                 if wantsGroups { wantsGroups = try await beat(withGroups: true) }
+                await remember(try await broker.run { $0.metadata.controllers })
                 try await Task.sleep(until: start + configuration.heartbeatInterval)
             } catch {
                 wantsGroups = true

@@ -18,7 +18,7 @@ public actor ControllerLink {
     public struct Configuration: Sendable {
         /// This broker.
         public var broker: BrokerID
-        /// The configured controllers.
+        /// The configured controllers: where to look for the others.
         public var controllers: [InterBrokerTarget]
         /// What clients and peers are told of this broker.
         public var registration: RegisterBrokerRequest
@@ -72,6 +72,23 @@ public actor ControllerLink {
         self.makeCommunicator = makeCommunicator
     }
 
+    /// Everybody who may be a controller: those that the metadata named last, then the settings'.
+    var controllers: [InterBrokerTarget] {
+        let known = state.controllers
+        return known + configuration.controllers.filter { !known.contains($0) }
+    }
+
+    /// Remembers who the controllers are, for the time when those of the settings are gone.
+    func remember(_ controllers: [InterBrokerTarget]) async {
+        guard !controllers.isEmpty, controllers != state.controllers else { return }
+        do {
+            try await state.save(controllers)
+            LogLines.controllersKnown(controllers, logger)
+        } catch {
+            LogLines.controllersUnreachable("cannot store where they are: \(error)", logger)
+        }
+    }
+
     /// Whether no controller leader was found when last asked for; for the status line.
     public nonisolated var isAlone: Bool { unreachable.load(ordering: .relaxed) }
 
@@ -95,7 +112,7 @@ public actor ControllerLink {
         attempts: Int = 10
     ) async throws(InterBrokerError) -> Request.Response {
         var last = InterBrokerError.connectFailed(
-            address: configuration.controllers.map(\.address).joined(separator: ", "),
+            address: controllers.map(\.address).joined(separator: ", "),
             reason: "no controller leader answers"
         )
         for attempt in 0..<attempts {
@@ -153,7 +170,7 @@ public actor ControllerLink {
         let answers = await withTaskGroup(
             of: Result<ControllerDiscoverResponse, InterBrokerError>.self
         ) { group in
-            for controller in configuration.controllers {
+            for controller in controllers {
                 group.addTask {
                     do throws(InterBrokerError) {
                         return .success(
@@ -165,7 +182,11 @@ public actor ControllerLink {
                 }
             }
             var answers: [Result<ControllerDiscoverResponse, InterBrokerError>] = []
-            for await answer in group { answers.append(answer) }
+            for await answer in group {
+                answers.append(answer)
+                // A machine that is gone would be waited for longer than the others may wait.
+                if case .success(let found) = answer, isLeader(found) { group.cancelAll() }
+            }
             return answers
         }
         // Another call may have found it meanwhile.
@@ -176,6 +197,12 @@ public actor ControllerLink {
         }
         if leader == nil { logUnreachable(answers) }
         return leader
+    }
+
+    /// Whether a controller says that it leads itself, and none that is newer was heard of.
+    private nonisolated func isLeader(_ answer: ControllerDiscoverResponse) -> Bool {
+        answer.controllerID != nil && answer.controllerID == answer.leaderID
+            && answer.epoch >= state.controllerEpoch
     }
 
     private func logUnreachable(_ answers: [Result<ControllerDiscoverResponse, InterBrokerError>]) {

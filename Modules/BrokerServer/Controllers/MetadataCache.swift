@@ -1,3 +1,4 @@
+import InterBroker
 import InterBrokerProtocol
 import Metadata
 import Model
@@ -169,6 +170,15 @@ extension MetadataCache {
     /// Where a broker's peer listener is, if the broker is known.
     func peerAddress(of broker: BrokerID) -> String? {
         cluster.broker(broker)?.peerAddress
+    }
+
+    /// Where the controllers are, in order of numbers; empty while the metadata do not say.
+    ///
+    /// Those that are to leave are not asked any more.
+    var controllers: [InterBrokerTarget] {
+        cluster.controllerReplicas.filter { $0.state != .leaving }.map {
+            InterBrokerTarget(id: $0.id.rawValue, address: $0.address)
+        }
     }
 
     /// Every topic, in order of names.

@@ -55,7 +55,10 @@ enum KafkaRequests {
         KafkaRequestEntry(.describeConfigs, DescribeConfigsHandler.handle),
         KafkaRequestEntry(.alterPartitionReassignments, ReassignmentHandlers.alter),
         KafkaRequestEntry(.listPartitionReassignments, ReassignmentHandlers.list),
+        KafkaRequestEntry(.describeQuorum, QuorumHandlers.describe),
         KafkaRequestEntry(.describeCluster, DescribeClusterHandler.handle),
+        KafkaRequestEntry(.addRaftVoter, QuorumHandlers.add),
+        KafkaRequestEntry(.removeRaftVoter, QuorumHandlers.remove),
     ]
 
     /// By API key; nil where nothing is answered.

@@ -4,7 +4,8 @@ public import InterBroker
 public import Model
 import Synchronization
 
-/// What a broker remembers of the controllers over restarts: the cluster and the newest epoch.
+/// What a broker remembers of the controllers over restarts: the cluster, the newest epoch, and
+/// where they are.
 ///
 /// - Shape: the file `broker.json` in the data directory; JSON with sorted keys, replaced as a
 ///   whole (new file, sync, rename, sync of the directory), so that it is never half written.
@@ -20,12 +21,23 @@ public final class BrokerStateFile: ControllerEpochStore {
         public var clusterID: String?
         /// The newest controller epoch that was seen.
         public var controllerEpoch: UInt64 = 0
+        /// Where the controllers were when they last said so; nil before that.
+        public var controllers: [Controller]?
+
+        /// A controller's number and peer address.
+        public struct Controller: Codable, Equatable, Sendable {
+            /// The number.
+            public var id: Int32
+            /// The address.
+            public var address: String
+        }
 
         private enum CodingKeys: String, CodingKey {
             case formatVersion = "format_version"
             case brokerID = "broker_id"
             case clusterID = "cluster_id"
             case controllerEpoch = "controller_epoch"
+            case controllers
         }
     }
 
@@ -113,6 +125,22 @@ public final class BrokerStateFile: ControllerEpochStore {
     /// Stores the newest controller epoch; returns once that is durable.
     public func save(_ epoch: ControllerEpoch) async throws {
         try await change { $0.controllerEpoch = max($0.controllerEpoch, epoch.rawValue) }
+    }
+
+    /// Where the controllers were when they last said so, in order of numbers.
+    public var controllers: [InterBrokerTarget] {
+        (state.withLock { $0.controllers } ?? []).map {
+            InterBrokerTarget(id: $0.id, address: $0.address)
+        }
+    }
+
+    /// Stores where the controllers are; returns once that is durable.
+    public func save(_ controllers: [InterBrokerTarget]) async throws {
+        try await change { state in
+            state.controllers = controllers.map {
+                State.Controller(id: $0.id, address: $0.address)
+            }
+        }
     }
 
     private func change(_ body: @escaping @Sendable (inout State) -> Void) async throws {

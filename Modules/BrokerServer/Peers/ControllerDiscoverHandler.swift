@@ -21,7 +21,7 @@ public struct ControllerDiscoverHandler: InterBrokerRequestHandler {
             clusterID: state.clusterID,
             epoch: state.controllerEpoch,
             members: Dictionary(
-                controllers.map { ("\($0.id)", $0.address) },
+                (state.controllers + controllers).map { ("\($0.id)", $0.address) },
                 uniquingKeysWith: { first, _ in first }
             )
         )

@@ -6,7 +6,7 @@ import Model
 /// Says which cluster this controller belongs to and who leads it.
 struct ControllerDiscoverHandler: InterBrokerRequestHandler {
     let id: ControllerID
-    let controllers: [InterBrokerTarget]
+    let directoryID: DirectoryID
     let store: MetadataStore
 
     func handle(
@@ -21,13 +21,20 @@ struct ControllerDiscoverHandler: InterBrokerRequestHandler {
             controllerID: id,
             clusterID: cluster,
             leaderID: leader,
-            leaderAddress: controllers.first { $0.id == leader?.rawValue }?.address,
+            leaderAddress: leader.flatMap { store.address(of: $0) },
             epoch: leadership.epoch,
             members: Dictionary(
-                controllers.map { ("\($0.id)", $0.address) },
+                store.controllers.map { ("\($0.id)", $0.address) },
                 uniquingKeysWith: { first, _ in first }
             ),
-            joined: cluster == nil ? nil : store.metadata.controllers
+            joined: cluster == nil ? nil : store.metadata.controllers,
+            directoryID: directoryID,
+            nodeID: store.node,
+            replicas: cluster == nil ? [] : store.places,
+            incarnations: Dictionary(
+                store.metadata.controllerIncarnations.map { ("\($0.id)", $0.last) },
+                uniquingKeysWith: { first, _ in first }
+            )
         )
     }
 }
@@ -48,5 +55,41 @@ struct ControllerVerifyHandler: InterBrokerRequestHandler {
             isLeader: leadership.isConfirmed,
             epoch: leadership.epoch
         )
+    }
+}
+
+/// Lets a controller belong to the controllers.
+struct AddControllerHandler: InterBrokerRequestHandler {
+    let controller: ClusterController
+
+    func handle(
+        _ request: AddControllerRequest,
+        _ context: RequestContext
+    ) async throws(Refusal) -> ControllerChangeResponse {
+        try await controller.addController(request)
+    }
+}
+
+/// Lets a controller go.
+struct RemoveControllerHandler: InterBrokerRequestHandler {
+    let controller: ClusterController
+
+    func handle(
+        _ request: RemoveControllerRequest,
+        _ context: RequestContext
+    ) async throws(Refusal) -> ControllerChangeResponse {
+        try await controller.removeController(request)
+    }
+}
+
+/// Says who the controllers are and how far each of them is.
+struct DescribeControllersHandler: InterBrokerRequestHandler {
+    let controller: ClusterController
+
+    func handle(
+        _ request: DescribeControllersRequest,
+        _ context: RequestContext
+    ) async throws(Refusal) -> DescribeControllersResponse {
+        try await controller.describeControllers()
     }
 }

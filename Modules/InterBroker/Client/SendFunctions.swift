@@ -212,3 +212,36 @@ public func sendWriteTxnMarkersRequest(
 ) async throws(InterBrokerError) -> WriteTxnMarkersResponse {
     try await callBroker(request, target, from: caller, requestID: requestID, options: options)
 }
+
+/// Asks the controller leader to let a controller belong to the controllers.
+public func sendAddControllerRequest(
+    _ request: AddControllerRequest,
+    to target: InterBrokerTarget,
+    from caller: InterBrokerCaller,
+    requestID: RequestID? = nil,
+    options: CallOptions = CallOptions()
+) async throws(InterBrokerError) -> ControllerChangeResponse {
+    try await callBroker(request, target, from: caller, requestID: requestID, options: options)
+}
+
+/// Asks the controller leader to let a controller go.
+public func sendRemoveControllerRequest(
+    _ request: RemoveControllerRequest,
+    to target: InterBrokerTarget,
+    from caller: InterBrokerCaller,
+    requestID: RequestID? = nil,
+    options: CallOptions = CallOptions()
+) async throws(InterBrokerError) -> ControllerChangeResponse {
+    try await callBroker(request, target, from: caller, requestID: requestID, options: options)
+}
+
+/// Asks the controller leader who the controllers are and how far each of them is.
+public func sendDescribeControllersRequest(
+    _ request: DescribeControllersRequest,
+    to target: InterBrokerTarget,
+    from caller: InterBrokerCaller,
+    requestID: RequestID? = nil,
+    options: CallOptions = CallOptions()
+) async throws(InterBrokerError) -> DescribeControllersResponse {
+    try await callBroker(request, target, from: caller, requestID: requestID, options: options)
+}

@@ -85,13 +85,15 @@ public struct PeerChecks: Sendable {
         _ header: RequestHeader,
         _ type: InterBrokerRequestType
     ) async throws(PeerRefusal) {
-        guard isKnownPeer(header.senderRole, header.senderID) else {
+        let isDiscovery = type == .controllerDiscover
+        // Whoever is to become a peer has to look around first.
+        guard isKnownPeer(header.senderRole, header.senderID) || isDiscovery && header.senderID >= 0
+        else {
             throw PeerRefusal(
                 .identity,
                 "unknown peer: \(header.senderRole.rawValue) \(header.senderID)"
             )
         }
-        let isDiscovery = type == .controllerDiscover
         guard header.targetID == id || isDiscovery && header.targetID == RequestHeader.anyTarget
         else {
             throw PeerRefusal(

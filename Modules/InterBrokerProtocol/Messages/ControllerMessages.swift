@@ -28,6 +28,14 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
     public var members: [String: String]
     /// The controllers that have ever held entries of the cluster; nil if the sender holds none.
     public var joined: [ControllerID]?
+    /// The data directory of the controller that answers.
+    public var directoryID: DirectoryID?
+    /// Its replica of the controllers' group; nil if its directory holds none.
+    public var nodeID: NodeID?
+    /// The replicas of the controllers' group; empty if the sender knows none.
+    public var replicas: [ControllerPlace]
+    /// The newest incarnation that each controller ever had: number in decimal to incarnation.
+    public var incarnations: [String: UInt32]
 
     /// Makes one of its fields.
     public init(
@@ -37,7 +45,11 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         leaderAddress: String? = nil,
         epoch: ControllerEpoch = 0,
         members: [String: String] = [:],
-        joined: [ControllerID]? = nil
+        joined: [ControllerID]? = nil,
+        directoryID: DirectoryID? = nil,
+        nodeID: NodeID? = nil,
+        replicas: [ControllerPlace] = [],
+        incarnations: [String: UInt32] = [:]
     ) {
         self.controllerID = controllerID
         self.clusterID = clusterID
@@ -46,6 +58,10 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         self.epoch = epoch
         self.members = members
         self.joined = joined
+        self.directoryID = directoryID
+        self.nodeID = nodeID
+        self.replicas = replicas
+        self.incarnations = incarnations
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -56,6 +72,10 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         case epoch
         case members
         case joined
+        case directoryID = "directory_id"
+        case nodeID = "node_id"
+        case replicas
+        case incarnations
     }
 
     /// Reads the fields; those with a default may be absent.
@@ -68,6 +88,52 @@ public struct ControllerDiscoverResponse: Codable, Equatable, Sendable {
         epoch = try fields.decodeIfPresent(ControllerEpoch.self, forKey: .epoch) ?? 0
         members = try fields.decodeIfPresent([String: String].self, forKey: .members) ?? [:]
         joined = try fields.decodeIfPresent([ControllerID].self, forKey: .joined)
+        directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
+        nodeID = try fields.decodeIfPresent(NodeID.self, forKey: .nodeID)
+        replicas = try fields.decodeIfPresent([ControllerPlace].self, forKey: .replicas) ?? []
+        incarnations =
+            try fields.decodeIfPresent([String: UInt32].self, forKey: .incarnations) ?? [:]
+    }
+}
+
+/// Where a replica of the controllers' group lies.
+public struct ControllerPlace: Codable, Equatable, Sendable {
+    /// The replica.
+    public var node: NodeID
+    /// The data directory that it belongs into; nil for a founder.
+    public var directoryID: DirectoryID?
+    /// Its peer address.
+    public var address: String
+    /// Whether it is to leave the group.
+    public var isLeaving: Bool
+
+    /// Makes one of its fields.
+    public init(
+        node: NodeID,
+        directoryID: DirectoryID? = nil,
+        address: String,
+        isLeaving: Bool = false
+    ) {
+        self.node = node
+        self.directoryID = directoryID
+        self.address = address
+        self.isLeaving = isLeaving
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case node = "node_id"
+        case directoryID = "directory_id"
+        case address
+        case isLeaving = "leaving"
+    }
+
+    /// Reads the fields; those with a default may be absent.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        node = try fields.decode(NodeID.self, forKey: .node)
+        directoryID = try fields.decodeIfPresent(DirectoryID.self, forKey: .directoryID)
+        address = try fields.decode(String.self, forKey: .address)
+        isLeaving = try fields.decodeIfPresent(Bool.self, forKey: .isLeaving) ?? false
     }
 }
 

@@ -208,6 +208,8 @@ final class TestController: ControllerAccess {
 
     private unowned let broker: Broker
     private(set) var cluster: ClusterMetadata
+    /// Answers what is asked about the controllers themselves.
+    var quorum: ((Any) -> Any?)?
 
     init(_ broker: Broker, _ known: ClusterMetadata?) {
         self.broker = broker
@@ -273,7 +275,11 @@ final class TestController: ControllerAccess {
                 first: Int64(cluster.version.rawValue) * 1000,
                 count: request.count
             )
-        default: return completion(.failure(Refusal("not answered here")))
+        default:
+            guard let played = quorum?(request) else {
+                return completion(.failure(Refusal("not answered here")))
+            }
+            response = played
         }
         guard let response = response as? Request.Response else {
             return completion(.failure(Refusal("another answer was expected")))
