@@ -88,6 +88,14 @@ extension ClusterTests {
                 try await cluster.create("orders", partitions: 3)
                 // A producer gets its id from the controllers, so this one has it before.
                 let load = try await Load(on: cluster, topic: "orders", partitions: 3, writers: 1)
+                // What is new is on disk within seconds; and so this waits for it.
+                for broker in cluster.brokers {
+                    try await eventually("broker \(broker.number) keeps what it knows") {
+                        let kept = readFile("\(broker.dataDirectory)/metadata.json")
+                        return kept.contains("\"orders\"")
+                            && kept.split(separator: "\"peer_address\"").count == 4
+                    }
+                }
                 cluster.killAll()
                 let time = monotonicMilliseconds()
                 for broker in cluster.brokers { try broker.start() }
