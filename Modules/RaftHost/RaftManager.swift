@@ -185,8 +185,8 @@ extension RaftManager {
             unsubmitted.append((replica, message))
             return true
         } catch {
-            replica.isSuspect = true
             LogLines.malformed(replica, error, logger)
+            replica.fallSilent()
             return false
         }
     }
@@ -197,6 +197,8 @@ extension RaftManager {
     }
 
     private func send(_ message: Message, of replica: Replica) {
+        // What it had to say before the damage was found is not to be trusted either.
+        guard !replica.isSuspect else { return }
         var chain: UInt64?
         if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
@@ -241,7 +243,7 @@ extension RaftManager {
         ticks += 1
         metrics.groups.set(ordered.count)
         metrics.leaders.set(leaderCount)
-        for replica in ordered {
+        for replica in ordered where !replica.isSuspect {
             replica.node.tick()
             if replica.ticksToCampaign >= 0 { countDown(replica) }
             replica.ageSnapshots()
@@ -267,12 +269,12 @@ extension RaftManager {
         directory.readEntries(replica.id, from: from, to: to, maxBytes: bytes) { result in
             loop.execute {
                 let (manager, replica) = bound.value
-                guard !replica.isStopped else { return }
+                guard !replica.isStopped, !replica.isSuspect else { return }
                 switch result {
                 case .success(let entries): replica.log.finishRead(from: from, entries)
                 case .failure(let error):
                     replica.log.finishRead(from: from, [])
-                    LogLines.coldReadFailed(replica, error, manager.logger)
+                    replica.readFailed(error)
                     // Later it is asked for again: at once would be without end.
                     replica.retriesReads = true
                     return
@@ -300,15 +302,15 @@ extension RaftManager {
             term: term,
             confState: replica.node.confState()
         )
-        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
+        let bound = NIOLoopBound(replica, eventLoop: eventLoop)
         let loop = eventLoop
         let snapshot = Snapshot(metadata: metadata, data: Payload(bytes))
         directory.saveSnapshot(replica.id, snapshot) { result in
             loop.execute {
-                let (manager, replica) = bound.value
+                let replica = bound.value
                 replica.isSavingSnapshot = false
                 if case .failure(let error) = result {
-                    LogLines.coldReadFailed(replica, error, manager.logger)
+                    if !replica.isStopped { replica.readFailed(error) }
                 } else {
                     replica.snapshotIndex = index
                 }

@@ -54,6 +54,8 @@ final class HostCluster {
     let loop = EmbeddedEventLoop()
     /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
     var snapshotEntries: UInt64?
+    /// How many bytes of new entries are kept in memory; nil for the standard.
+    var tailCacheBytes: Int?
     let hosts: [Host]
     /// Decides which messages get lost.
     var loses: (Message) -> Bool = { _ in false }
@@ -68,12 +70,14 @@ final class HostCluster {
 
     func start(_ host: Host) throws {
         var random = TestRandom(state: UInt64(host.owner) &* 7919)
+        var logOptions = Self.options
+        logOptions.tailCacheBytes = tailCacheBytes ?? logOptions.tailCacheBytes
         let (directory, logs) = try LogDirectory.open(
             path: "/data",
             files: host.files,
             writer: host.writer,
             reader: host.reader,
-            options: Self.options,
+            options: logOptions,
             cluster: nil,
             random: &random
         )

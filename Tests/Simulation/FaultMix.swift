@@ -34,10 +34,24 @@ public struct FaultMix: Sendable {
         case diskLoss
         /// Bits flip on the disk of a machine that is down.
         case corruption
+        /// A read fails, once or until the place is written to again.
+        case readError
+        /// A disk loses a write that it said to have kept.
+        case lostWrite
+        /// A write lands elsewhere on its disk, and the right place keeps what it held.
+        case misdirectedWrite
         /// A clock jumps ahead.
         case clockJump
         /// A leader is asked to hand over.
         case transfer
+
+        /// Whether what is on a disk may be gone for good.
+        var takesReplicas: Bool {
+            switch self {
+            case .diskLoss, .corruption, .readError, .lostWrite, .misdirectedWrite: true
+            default: false
+            }
+        }
     }
 
     /// The kinds that strike in this run.
@@ -92,7 +106,7 @@ public struct FaultMix: Sendable {
         snapshotEntries = UInt64([10, 40, 200][random.below(3)])
         inflightMessages = [1, 4, 64][random.below(3)]
         messageBytes = [1, 500, 1 << 20][random.below(3)]
-        if replicas == 1 { kinds.removeAll { $0 == .diskLoss || $0 == .corruption } }
+        if replicas == 1 { kinds.removeAll(where: \.takesReplicas) }
     }
 
     /// The mix in a line.
