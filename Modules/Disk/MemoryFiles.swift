@@ -30,7 +30,12 @@ public final class MemoryFiles: FileStore {
     }
 
     private let state: Mutex<State>
-    private let gate = Mutex<(@Sendable () -> Bool)?>(nil)
+    private let gate = Mutex(Gate())
+
+    /// A closure of its own type: a bare one would be wrapped anew at each look into the `Mutex`.
+    private struct Gate {
+        var opens: (@Sendable () -> Bool)?
+    }
 
     /// An empty file system.
     ///
@@ -60,12 +65,12 @@ public final class MemoryFiles: FileStore {
     /// Calls `gate` before every changing call, on the caller's thread, with no lock held: there a
     /// simulation lets time go by. When it returns false the call fails and changes nothing.
     public func setGate(_ gate: (@Sendable () -> Bool)?) {
-        self.gate.withLock { $0 = gate }
+        self.gate.withLock { $0.opens = gate }
     }
 
     func pause(_ operation: DiskError.Operation, _ path: String) throws(DiskError) {
-        guard let gate = gate.withLock({ $0 }) else { return }
-        if !gate() { throw DiskError(operation, path, EIO) }
+        guard let opens = gate.withLock({ $0 }).opens else { return }
+        if !opens() { throw DiskError(operation, path, EIO) }
     }
 
     /// Opens a file.

@@ -18,6 +18,7 @@ extension Simulation {
         for place in hosts.indices {
             hosts[place].isPaused = false
             hosts[place].slowness = 1
+            hosts[place].fallsInJob = false
             // What nobody has noticed yet must do no harm.
             if hosts[place].isDamaged, random.chance(0.5) { replaceDisk(place) }
             start(place)

@@ -10,6 +10,11 @@ public struct FaultMix: Sendable {
         case powerCut
         /// A machine loses its power in the middle of a call to the disk.
         case powerCutInCall
+        /// A process is killed in the middle of a call to the disk.
+        case killInCall
+        /// A process or its machine falls between two calls of one job of the disk, while other
+        /// work is queued behind it.
+        case crashInJob
         /// Every machine loses its power at once.
         case blackout
         /// A process stands still for a while.
@@ -70,6 +75,8 @@ public struct FaultMix: Sendable {
     public var reorder: Double
     /// How long a job of the disk takes on average.
     public var diskMean: Int
+    /// How often other things happen between two calls of one job of the disk.
+    public var interruption: Double
     /// How many hosts there are.
     public var hosts: Int
     /// How many groups there are.
@@ -98,6 +105,7 @@ public struct FaultMix: Sendable {
         duplication = random.chance(0.5) ? 0 : Double(random.below(30)) / 100
         reorder = random.chance(0.5) ? 0 : Double(random.below(40)) / 100
         diskMean = [100, 500, 3_000, 20_000][random.below(4)]
+        interruption = [0, 0.02, 0.2][random.below(3)]
         hosts = random.between(3...6)
         groups = random.between(1...3)
         replicas = min(hosts, [1, 3, 3, 3, 5][random.below(5)])
@@ -113,7 +121,8 @@ public struct FaultMix: Sendable {
     public var description: String {
         """
         \(hosts) hosts, \(groups) groups of \(replicas), delay \(delayMin)+\(delayMean) us, \
-        loss \(loss), duplication \(duplication), reorder \(reorder), disk \(diskMean) us, \
+        loss \(loss), duplication \(duplication), reorder \(reorder), disk \(diskMean) us \
+        interrupted \(interruption), \
         proposals every \(proposalMean) us, \(changesMembers ? "changing" : "fixed") members, \
         misfortunes every \(intervalMean) us: \
         \(kinds.isEmpty ? "none" : kinds.map(\.rawValue).joined(separator: " "))

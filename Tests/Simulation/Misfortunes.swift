@@ -27,7 +27,12 @@ extension Simulation {
         switch kind {
         case .kill: return fall(place, .nothing, "killed")
         case .powerCut: return fall(place, randomLoss(), "power cut")
-        case .powerCutInCall: hosts[place].files.cut(at: nextCall(place))
+        case .powerCutInCall, .killInCall:
+            hosts[place].files.cut(at: nextCall(place))
+            hosts[place].diesInCall = kind == .killInCall
+        case .crashInJob:
+            hosts[place].fallsInJob = true
+            return false  // It is counted when it happens.
         case .blackout: for place in hosts.indices { fall(place, randomLoss(), "blackout") }
         case .pause: return pause(place)
         case .partition: return partition()
@@ -66,6 +71,7 @@ extension Simulation {
         if host.damage == .passing { host.damage = hasSuspects(host) ? .lasting : .none }
         host.end()
         host.files.restart(after: loss)
+        host.diesInCall = false
         isTouched[place] = false
         let isKernelAlive = if case .nothing = loss { true } else { false }
         for other in hosts.indices where other != place {
@@ -87,6 +93,9 @@ extension Simulation {
         let host = hosts[place]
         guard !host.isRunning else { return }
         let logs: [GroupLog]
+        host.files.setGate(gate(of: place))
+        jobs.append(DiskJob(place: place, life: nil))
+        defer { jobs.removeLast() }
         do {
             logs = try host.start(
                 mix,
@@ -119,7 +128,9 @@ extension Simulation {
             // A fault that was waiting struck while the log was recovered.
             host.failedReadings += failure.isUnreadable ? 1 : 0
             if host.failedReadings < 3 {
-                host.files.restart(after: host.files.isCut ? randomLoss() : .nothing)
+                let isPowerCut = host.files.isCut && !host.diesInCall
+                host.files.restart(after: isPowerCut ? randomLoss() : .nothing)
+                host.diesInCall = false
                 return last(.down(host: place), 200_000)
             }
         }

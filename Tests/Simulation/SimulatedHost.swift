@@ -35,6 +35,10 @@ final class SimulatedHost {
     var lastAnswer: UInt64 = 0
     /// By how much everything on the disk is slower now.
     var slowness = 1
+    /// Whether it falls between two calls of the next job of its disk.
+    var fallsInJob = false
+    /// Whether a cut in a call is the process's death alone.
+    var diesInCall = false
     /// What is wrong with what its disk holds.
     var damage = Damage.none
     /// How the next write that its disk loses will be lost.

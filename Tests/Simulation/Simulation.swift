@@ -61,6 +61,8 @@ public final class Simulation {
     /// Batches acknowledged since the storm ended, for each group.
     var calmReceipts: [RaftGroupID: Int] = [:]
     var plans: [GroupPlan] = []
+    /// The jobs of disks that have begun and not ended, each begun within the one before it.
+    var jobs: [DiskJob] = []
     var isTouched: [Bool]
     /// Sabotage: answers that do not wait for the disk.
     var hastyAnswers: [(replica: Replica, message: Message)] = []
@@ -162,7 +164,8 @@ public final class Simulation {
             )
         }
         if host.hasFailed || host.files.isCut {
-            fall(place, host.files.isCut ? randomLoss() : .nothing, "disk failed")
+            let isPowerCut = host.files.isCut && !host.diesInCall
+            fall(place, isPowerCut ? randomLoss() : .nothing, "disk failed")
             return
         }
         noticeLostWrite(place)
@@ -196,10 +199,14 @@ public final class Simulation {
     private func work(_ place: Int, _ worker: SimulatedHost.Worker, _ life: UInt64) {
         let host = hosts[place]
         guard host.life == life, host.isRunning else { return }
-        host.isScheduled[worker] = false
         trace.tell(now, host.name, "disk", "\(worker)")
         trace.mix(now, 2, UInt64(place), worker.rawValue)
+        jobs.append(DiskJob(place: place, life: life))
         host.executor(worker).runOne()
+        jobs.removeLast()
+        // Meanwhile the process may have ended, and another one begun.
+        guard host.life == life else { return }
+        host.isScheduled[worker] = false
         isTouched[place] = true
     }
 
