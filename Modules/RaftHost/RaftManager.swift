@@ -310,7 +310,7 @@ extension RaftManager {
                 let replica = bound.value
                 replica.isSavingSnapshot = false
                 if case .failure(let error) = result {
-                    if !replica.isStopped { replica.readFailed(error) }
+                    replica.readFailed(error)
                 } else {
                     replica.snapshotIndex = index
                 }

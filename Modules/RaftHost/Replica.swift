@@ -307,9 +307,12 @@ extension Replica {
         stateMachine.leadershipChanged(leadership)
     }
 
-    /// Falls silent if a read of its log has found damage.
+    /// Notes that a read of this replica's log has failed: it falls silent if that was damage.
+    ///
+    /// - Thread: the event loop.
     public func readFailed(_ error: RaftLogError) {
         manager.eventLoop.preconditionInEventLoop()
+        guard !isStopped else { return }
         LogLines.coldReadFailed(self, error, manager.logger)
         guard case .damaged(let path, let reason) = error, !isSuspect else { return }
         LogLines.damaged(self, "\(path): \(reason)", manager.logger)
