@@ -59,6 +59,9 @@ public struct DiskError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Whether there is nothing under the path.
     public var isMissing: Bool { code == ENOENT }
 
+    /// Whether the medium could not give back what is stored there.
+    public var isUnreadable: Bool { operation == .read && code == EIO }
+
     /// Whether another process holds the lock.
     public var isHeldByAnother: Bool { code == EWOULDBLOCK }
 

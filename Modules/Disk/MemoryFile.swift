@@ -22,8 +22,13 @@ final class MemoryFile: OpenFile {
         into buffer: UnsafeMutableRawBufferPointer,
         at position: UInt64
     ) throws(DiskError) -> Int {
-        try access(.read) { (inode, _) throws(DiskError) in
-            inode.read(into: buffer, at: Int(clamping: position))
+        try access(.read) { (inode, state) throws(DiskError) in
+            try state.checkRead(path)
+            let start = Int(clamping: position)
+            if let place = inode.unreadable, place.overlaps(start..<start + buffer.count) {
+                throw DiskError(.read, path, EIO)
+            }
+            return inode.read(into: buffer, at: start)
         }
     }
 
@@ -34,21 +39,32 @@ final class MemoryFile: OpenFile {
             inode.write(Self.prefix(parts, random.below(count + 1)), at: Int(position))
         }
         try change(.write, "write \(path) \(position)+\(count)", wounded: torn) {
+            if let betrayal = $1.takeBetrayal(path) {
+                let range = Int(position)..<Int(position) + count
+                let bytes = parts.reduce(into: [UInt8]()) { $0 += Array($1) }
+                $0.lose(range, bytes, strays: betrayal.strays, waits: betrayal.waits)
+            }
             $0.write(parts, at: Int(position))
         }
     }
 
     func allocate(from start: UInt64, to end: UInt64) throws(DiskError) {
-        try change(.allocate, "allocate \(path) \(start)..<\(end)") { $0.allocate(to: Int(end)) }
+        try change(.allocate, "allocate \(path) \(start)..<\(end)") { bytes, _ in
+            bytes.allocate(to: Int(end))
+        }
     }
 
     func sync() throws(DiskError) {
         let dropped = { (inode: inout MemoryInode, _: inout MemoryRandom) in inode.forgetDirty() }
-        try change(.sync, "sync \(path)", wounded: dropped) { $0.sync() }
+        try change(.sync, "sync \(path)", wounded: dropped) {
+            if let lost = $0.sync() { $1.lose(lost, of: path, &$0) }
+        }
     }
 
     func truncate(to size: UInt64) throws(DiskError) {
-        try change(.truncate, "truncate \(path) \(size)") { $0.truncate(to: Int(size)) }
+        try change(.truncate, "truncate \(path) \(size)") { bytes, _ in
+            bytes.truncate(to: Int(size))
+        }
     }
 
     private func access<Value>(
@@ -71,15 +87,16 @@ final class MemoryFile: OpenFile {
         _ operation: DiskError.Operation,
         _ line: @autoclosure () -> String,
         wounded: ((inout MemoryInode, inout MemoryRandom) -> Void)? = nil,
-        _ body: (inout MemoryInode) -> Void
+        _ body: (inout MemoryInode, inout MemoryFiles.State) -> Void
     ) throws(DiskError) {
+        try files.pause(operation, path)
         try access(operation) { (bytes, state) throws(DiskError) in
             do throws(DiskError) { try state.change(operation, path, line()) } catch {
                 // A failed sync drops dirty pages; when the machine dies, the loss decides.
                 if operation != .sync || !state.isDead { wounded?(&bytes, &state.random) }
                 throw error
             }
-            body(&bytes)
+            body(&bytes, &state)
         }
     }
 

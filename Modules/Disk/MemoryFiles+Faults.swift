@@ -29,6 +29,14 @@ extension MemoryFiles {
         }
     }
 
+    /// A write that the disk shall lose although it says that it has kept it.
+    struct Betrayal {
+        var path: String
+        var skip: Int
+        var strays: MemoryRandom?
+        var waits: Bool
+    }
+
     /// What a power loss leaves of the bytes and names that were not synced.
     public enum Loss: Sendable {
         /// Nothing.
@@ -63,6 +71,53 @@ extension MemoryFiles {
             $0.faults.append(Fault(operation: operation, path: path, code: code, skip: skip))
         }
     }
+
+    /// Lets a read fail once: the first one whose path contains `path`, after `skip` others.
+    public func failRead(path: String = "", skip: Int = 0, code: Int32 = EIO) {
+        change { $0.faults.append(Fault(operation: .read, path: path, code: code, skip: skip)) }
+    }
+
+    /// Makes the sector at a place of a file unreadable until it is written to as a whole.
+    @discardableResult
+    public func breakSector(of path: String, at position: Int) -> Bool {
+        change { state in
+            guard case .file(let inode) = state.names[path] else { return false }
+            let start = position / MemoryInode.sectorBytes * MemoryInode.sectorBytes
+            state.inodes[inode]?.unreadable = start..<start + MemoryInode.sectorBytes
+            return true
+        }
+    }
+
+    /// Lets the disk lose a write although the sync after it succeeds: the first one whose path
+    /// contains `path`, after `skip` others. The place keeps, and shows, what it held before.
+    ///
+    /// - Parameter straysTo: a seed that draws where on the disk the bytes land instead: in this
+    ///   file before the right place, or in another one outside of directories named `wal`.
+    /// - Parameter waits: whether nothing is lost before something later in the same file is
+    ///   durable. A disk that loses the last thing that was written to it cannot be told from one
+    ///   that was never given it.
+    public func loseWrite(
+        path: String = "",
+        skip: Int = 0,
+        straysTo seed: UInt64? = nil,
+        waits: Bool = true
+    ) {
+        let strays = seed.map(MemoryRandom.init(state:))
+        change {
+            $0.betrayal = Betrayal(path: path, skip: skip, strays: strays, waits: waits)
+        }
+    }
+
+    /// Lets the disk keep everything that it has not lost yet.
+    public func loseNoWrite() {
+        change { state in
+            state.betrayal = nil
+            for inode in state.inodes.keys.sorted() { state.inodes[inode]?.keepLost() }
+        }
+    }
+
+    /// The writes that the disk has lost in this way so far, one line each.
+    public var lostWrites: [String] { peek { $0.lostWrites } }
 
     /// Cuts the power in the `count`th changing call from the beginning of the file system.
     ///
@@ -175,5 +230,52 @@ extension MemoryFiles.State {
         names = durableNames
         // In the order of their numbers, so that one seed gives one result.
         for inode in inodes.keys.sorted() { inodes[inode]?.losePower(keeping: keeps) }
+    }
+}
+
+extension MemoryFiles.State {
+    /// Fails when a fault says so.
+    mutating func checkRead(_ path: String) throws(DiskError) {
+        for slot in faults.indices
+        where faults[slot].operation == .read && faults[slot].matches(.read, path) {
+            faults[slot].skip -= 1
+            guard faults[slot].skip < 0 else { continue }
+            throw DiskError(.read, path, faults.remove(at: slot).code)
+        }
+    }
+
+    /// Whether this write is to be lost.
+    mutating func takeBetrayal(_ path: String) -> MemoryFiles.Betrayal? {
+        guard let next = betrayal, path.contains(next.path) else { return nil }
+        betrayal?.skip -= 1
+        guard next.skip <= 0 else { return nil }
+        betrayal = nil
+        return next
+    }
+
+    /// A write is lost: its bytes go elsewhere, or nowhere.
+    mutating func lose(_ lost: MemoryInode.LostWrite, of path: String, _ own: inout MemoryInode) {
+        lostWrites.append("\(path) \(lost.range.lowerBound)+\(lost.range.count)")
+        guard var random = lost.strays else { return }
+        let others = names.nodes.compactMap { name, node in
+            if case .file(let inode) = node, name != path, !name.contains("/wal/") {
+                (name: name, inode: inode)
+            } else {
+                nil
+            }
+        }.sorted { $0.name < $1.name }
+        let sector = MemoryInode.sectorBytes
+        let room = lost.range.lowerBound - lost.new.count
+        var target = (path: path, position: 0)
+        if room >= 0, others.isEmpty || random.below(2) == 0 {
+            target.position = random.below(room + 1) / sector * sector
+            own.place(lost.new, at: target.position)
+        } else if !others.isEmpty {
+            let (name, inode) = others[random.below(others.count)]
+            let count = inodes[inode]?.current.count ?? 0
+            target = (name, random.below(count) / sector * sector)
+            inodes[inode]?.place(lost.new, at: target.position)
+        }
+        lostWrites[lostWrites.count - 1] += ", found at \(target.path) \(target.position)"
     }
 }

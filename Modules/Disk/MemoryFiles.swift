@@ -21,6 +21,8 @@ public final class MemoryFiles: FileStore {
         var life = 0
         var changes = 0
         var faults: [Fault] = []
+        var betrayal: Betrayal?
+        var lostWrites: [String] = []
         var cutAt: Int?
         var isDead = false
         var random = MemoryRandom(state: 1)
@@ -28,6 +30,12 @@ public final class MemoryFiles: FileStore {
     }
 
     private let state: Mutex<State>
+    private let gate = Mutex(Gate())
+
+    /// A closure of its own type: a bare one would be wrapped anew at each look into the `Mutex`.
+    private struct Gate {
+        var opens: (@Sendable () -> Bool)?
+    }
 
     /// An empty file system.
     ///
@@ -54,9 +62,21 @@ public final class MemoryFiles: FileStore {
         return try result.get()
     }
 
+    /// Calls `gate` before every changing call, on the caller's thread, with no lock held: there a
+    /// simulation lets time go by. When it returns false the call fails and changes nothing.
+    public func setGate(_ gate: (@Sendable () -> Bool)?) {
+        self.gate.withLock { $0.opens = gate }
+    }
+
+    func pause(_ operation: DiskError.Operation, _ path: String) throws(DiskError) {
+        guard let opens = gate.withLock({ $0 }).opens else { return }
+        if !opens() { throw DiskError(operation, path, EIO) }
+    }
+
     /// Opens a file.
     public func open(_ path: String, _ mode: OpenMode) throws(DiskError) -> any OpenFile {
-        try withState { state throws(DiskError) in
+        if mode == .create { try pause(.open, path) }
+        return try withState { state throws(DiskError) in
             try state.check(.open, path)
             switch state.names[path] {
             case .file(let inode):
@@ -101,6 +121,7 @@ public final class MemoryFiles: FileStore {
 
     /// Creates a directory.
     public func makeDirectory(_ path: String) throws(DiskError) {
+        try pause(.makeDirectory, path)
         try withState { state throws(DiskError) in
             try state.check(.makeDirectory, path)
             switch state.names[path] {
@@ -118,6 +139,7 @@ public final class MemoryFiles: FileStore {
 
     /// Gives a file or directory another name.
     public func rename(_ path: String, to target: String) throws(DiskError) {
+        try pause(.rename, path)
         try withState { state throws(DiskError) in
             try state.check(.rename, path)
             guard state.names[path] != nil else { throw DiskError(.rename, path, ENOENT) }
@@ -128,6 +150,7 @@ public final class MemoryFiles: FileStore {
 
     /// Removes a file.
     public func remove(_ path: String) throws(DiskError) {
+        try pause(.remove, path)
         try withState { state throws(DiskError) in
             try state.check(.remove, path)
             guard let node = state.names[path] else { return }
@@ -139,6 +162,7 @@ public final class MemoryFiles: FileStore {
 
     /// Removes an empty directory.
     public func removeDirectory(_ path: String) throws(DiskError) {
+        try pause(.remove, path)
         try withState { state throws(DiskError) in
             try state.check(.remove, path)
             guard let node = state.names[path] else { return }
@@ -153,6 +177,7 @@ public final class MemoryFiles: FileStore {
 
     /// Makes the names in a directory durable.
     public func syncDirectory(_ path: String) throws(DiskError) {
+        try pause(.syncDirectory, path)
         try withState { state throws(DiskError) in
             try state.check(.syncDirectory, path)
             guard state.names[path] == .directory else {

@@ -114,6 +114,16 @@ enum LogLines {
         )
     }
 
+    static func damaged(_ replica: Replica, _ reason: String, _ logger: Logger) {
+        logger.error(
+            """
+            Raft group \(replica.id) has damaged data here (\(reason)); this replica neither votes \
+            nor acknowledges, and waits to be replaced
+            """,
+            metadata: metadata(replica, .replicaSuspect)
+        )
+    }
+
     static func coldReadFailed(_ replica: Replica, _ error: any Error, _ logger: Logger) {
         logger.error(
             "Raft group \(replica.id) cannot read its log: \(error)",

@@ -45,7 +45,7 @@ extension RaftManager {
 
     private func judge(_ read: ColdRead, _ hasBalance: Bool) -> CatchUpQueue.Verdict {
         let replica = read.replica
-        let nodes = replica.isStopped ? [] : replica.waiting(for: read.from)
+        let nodes = replica.isStopped || replica.isSuspect ? [] : replica.waiting(for: read.from)
         guard replica.isForOthers(read.from), !nodes.isEmpty else { return .drop }
         guard nodes.contains(where: { sender?.takesCatchUp(to: $0.owner) ?? false }) else {
             return .wait
@@ -74,12 +74,12 @@ extension RaftManager {
 
     private func take(_ result: Result<[Entry], RaftLogError>, of read: ColdRead) {
         let replica = read.replica
-        guard !replica.isStopped else { return }
+        guard !replica.isStopped, !replica.isSuspect else { return }
         switch result {
         case .success(let entries): replica.log.finishRead(from: read.from, entries)
         case .failure(let error):
             replica.log.finishRead(from: read.from, [])
-            LogLines.coldReadFailed(replica, error, logger)
+            replica.readFailed(error)
             // Later it is asked for again: at once would be without end.
             replica.retriesReads = true
             return

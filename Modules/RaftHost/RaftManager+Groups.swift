@@ -8,42 +8,61 @@ import Telemetry
 extension RaftManager {
     /// Starts a group that was found on this daemon's disk, rebuilding its applied state.
     ///
-    /// - Throws: `alreadyRunning`, or `storage` if its log cannot be read.
+    /// One whose log is damaged is there, but silent: that concerns no other group.
+    ///
+    /// - Throws: `alreadyRunning`, or `storage` if the disk fails.
     public func recover(_ log: GroupLog, stateMachine: any StateMachine) throws(RaftHostError) {
         eventLoop.preconditionInEventLoop()
         guard table[log.identity.group] == nil else {
             throw .alreadyRunning(log.identity.group)
         }
+        guard !log.isSuspect else {
+            return runSilent(log, stateMachine, log.suspicion ?? "damaged")
+        }
+        do throws(RaftLogError) {
+            let (applied, changes) = try replay(log, into: stateMachine)
+            let replica = run(log, stateMachine: stateMachine, applied: applied)
+            for change in changes { replica.applyConfChange(change) }
+            start(replica)
+        } catch {
+            guard case .damaged(let path, let reason) = error else { throw .storage("\(error)") }
+            runSilent(log, stateMachine, "\(path): \(reason)")
+        }
+    }
+
+    /// Rebuilds the state up to the stored commit index; returns that, and the changes of members
+    /// on the way which the log's own record of them lacks.
+    private func replay(
+        _ log: GroupLog,
+        into stateMachine: any StateMachine
+    ) throws(RaftLogError) -> (applied: LogIndex, changes: [Entry]) {
         let commit = log.initialState.0.commit
         var applied = log.firstIndex - 1
         var changes: [Entry] = []
-        do {
-            if let snapshot = try directory.loadSnapshot(log.identity.group) {
-                stateMachine.restore(snapshot.data.copyBytes(), index: snapshot.metadata.index)
-                applied = max(applied, snapshot.metadata.index)
-            }
-            if commit > applied {
-                try directory.scan(
-                    log.identity.group,
-                    from: applied + 1,
-                    to: commit,
-                    headersOnly: !stateMachine.wantsPayloadAtRecovery
-                ) { row, bytes in
-                    if row.type != .normal, row.index > log.confIndex {
-                        changes.append(
-                            Entry(index: row.index, type: row.type, payload: Payload(bytes))
-                        )
-                    }
-                    stateMachine.recover(row, bytes)
-                }
-                applied = commit
-            }
-        } catch {
-            throw .storage("\(error)")
+        if let snapshot = try directory.loadSnapshot(log.identity.group) {
+            stateMachine.restore(snapshot.data.copyBytes(), index: snapshot.metadata.index)
+            applied = max(applied, snapshot.metadata.index)
         }
-        let replica = run(log, stateMachine: stateMachine, applied: applied)
-        for change in changes { replica.applyConfChange(change) }
-        start(replica)
+        guard commit > applied else { return (applied, changes) }
+        try directory.scan(
+            log.identity.group,
+            from: applied + 1,
+            to: commit,
+            headersOnly: !stateMachine.wantsPayloadAtRecovery
+        ) { row, bytes in
+            if row.type != .normal, row.index > log.confIndex {
+                changes.append(Entry(index: row.index, type: row.type, payload: Payload(bytes)))
+            }
+            stateMachine.recover(row, bytes)
+        }
+        return (commit, changes)
+    }
+
+    /// Keeps a damaged replica where whoever places replicas finds it.
+    private func runSilent(_ log: GroupLog, _ stateMachine: any StateMachine, _ reason: String) {
+        let replica = run(log, stateMachine: stateMachine, applied: log.firstIndex - 1)
+        replica.isSuspect = true
+        LogLines.damaged(replica, reason, logger)
     }
 
     /// Starts a group that this daemon does not hold yet.
@@ -120,7 +139,6 @@ extension RaftManager {
             stateMachine: stateMachine,
             applied: applied
         )
-        replica.isSuspect = log.isSuspect
         table.insert(replica)
         return replica
     }
@@ -168,13 +186,7 @@ extension RaftManager {
 
     func retire(_ replica: Replica) {
         replica.isStopped = true
-        replica.failProposals()
-        var leadership = replica.leadership
-        leadership.role = .follower
-        leadership.leader = .none
-        leadership.isConfirmed = false
-        replica.leadership = leadership
-        replica.stateMachine.leadershipChanged(leadership)
+        replica.giveUpLeadership()
     }
 
     /// Asks a group's leader here to hand leadership to another replica.
@@ -270,8 +282,8 @@ extension RaftManager: RaftMessageSink {
             let term = try? replica.log.term(at: message.index), term == message.logTerm,
             let ours = replica.log.chain(at: message.index), ours != theirs
         else { return true }
-        replica.isSuspect = true
         LogLines.diverged(replica, at: message.index, logger)
+        replica.fallSilent()
         return false
     }
 

@@ -196,8 +196,8 @@ extension RaftManager {
             unsubmitted.append((replica, message))
             return true
         } catch {
-            replica.isSuspect = true
             LogLines.malformed(replica, error, logger)
+            replica.fallSilent()
             return false
         }
     }
@@ -208,6 +208,8 @@ extension RaftManager {
     }
 
     private func send(_ message: Message, of replica: Replica) {
+        // What it had to say before the damage was found is not to be trusted either.
+        guard !replica.isSuspect else { return }
         var chain: UInt64?
         if message.type == .snapshot { replica.sentSnapshot(to: message.to) }
         if message.type == .append { chain = replica.log.chain(at: message.index) }
@@ -264,15 +266,15 @@ extension RaftManager {
             term: term,
             confState: replica.node.confState()
         )
-        let bound = NIOLoopBound((self, replica), eventLoop: eventLoop)
+        let bound = NIOLoopBound(replica, eventLoop: eventLoop)
         let loop = eventLoop
         let snapshot = Snapshot(metadata: metadata, data: Payload(bytes))
         directory.saveSnapshot(replica.id, snapshot) { result in
             loop.execute {
-                let (manager, replica) = bound.value
+                let replica = bound.value
                 replica.isSavingSnapshot = false
                 if case .failure(let error) = result {
-                    LogLines.coldReadFailed(replica, error, manager.logger)
+                    replica.readFailed(error)
                 } else {
                     replica.snapshotIndex = index
                 }

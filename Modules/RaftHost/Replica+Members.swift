@@ -109,8 +109,8 @@ extension Replica {
 
     /// Falls silent: replicas with the same log and other members would count other majorities.
     private func contradict(_ members: ConfState, _ entry: Entry) {
-        isSuspect = true
         LogLines.membersDiffer(self, members, at: entry.index, manager.logger)
+        fallSilent()
     }
 }
 

@@ -319,8 +319,8 @@ extension Replica {
         } catch {
             switch error {
             case .lostEntries(_, let index), .conflictsWithCommitted(let index, _):
-                isSuspect = true
                 LogLines.diverged(self, at: index, manager.logger)
+                fallSilent()
             default: LogLines.stepFailed(self, error, manager.logger)
             }
         }
@@ -337,8 +337,40 @@ extension Replica {
         }
     }
 
+    /// Takes no part in the group any more: its log is not the group's, or is damaged.
+    ///
+    /// Until its process ends it neither votes nor acknowledges, leads or serves; whoever places
+    /// replicas finds ``isSuspect`` and puts another one in its place.
+    func fallSilent() {
+        guard !isSuspect else { return }
+        isSuspect = true
+        giveUpLeadership()
+    }
+
+    /// Fails what waits, and tells the state machine that this replica follows nobody.
+    func giveUpLeadership() {
+        failProposals()
+        leadership.role = .follower
+        leadership.leader = .none
+        leadership.isConfirmed = false
+        stateMachine.leadershipChanged(leadership)
+    }
+
+    /// Notes that a read of this replica's log has failed: it falls silent if that was damage.
+    ///
+    /// - Thread: the event loop.
+    public func readFailed(_ error: RaftLogError) {
+        manager.eventLoop.preconditionInEventLoop()
+        guard !isStopped else { return }
+        LogLines.coldReadFailed(self, error, manager.logger)
+        guard case .damaged(let path, let reason) = error, !isSuspect else { return }
+        LogLines.damaged(self, "\(path): \(reason)", manager.logger)
+        fallSilent()
+    }
+
     /// Tells the state machine and the proposers about a change of role, term or leader.
     func updateLeadership() {
+        guard !isSuspect else { return }
         let now = Leadership(
             role: node.role,
             term: node.term,

@@ -146,12 +146,19 @@ struct Checkpoint: Equatable, Sendable {
         var found = false
         for name in names where files.kind(of: "\(directory)/\(name)") == .file {
             let path = "\(directory)/\(name)"
-            let bytes = try reading { () throws(DiskError) in
+            let bytes = try reading { () throws(DiskError) -> [UInt8]? in
                 let file = try files.open(path, syncs ? .write : .read)
                 if syncs { try file.sync() }
-                return try file.read(Int(clamping: try file.size()), at: 0)
+                do throws(DiskError) {
+                    return try file.read(Int(clamping: try file.size()), at: 0)
+                } catch {
+                    // That is what the other one is for.
+                    if error.isUnreadable { return nil }
+                    throw error
+                }
             }
-            if !bytes.isEmpty { found = true }
+            if bytes != [] { found = true }
+            guard let bytes else { continue }
             guard let one = try Checkpoint(reading: bytes, id, path: path) else { continue }
             if one.sequence >= (newest?.checkpoint.sequence ?? 0) { newest = (one, name) }
         }
@@ -167,5 +174,13 @@ func reading<Value>(_ body: () throws(DiskError) -> Value) throws(RaftLogError) 
     do throws(DiskError) { return try body() } catch {
         guard error.operation == .open, error.isMissing else { throw .disk(error) }
         throw .damaged(path: error.path, reason: "the file is missing")
+    }
+}
+
+/// The same for the files of one group: what cannot be read there is damage of that group alone.
+func readingGroup<Value>(_ body: () throws(DiskError) -> Value) throws(RaftLogError) -> Value {
+    do throws(RaftLogError) { return try reading(body) } catch {
+        guard case .disk(let failure) = error, failure.isUnreadable else { throw error }
+        throw .damaged(path: failure.path, reason: "\(failure)")
     }
 }

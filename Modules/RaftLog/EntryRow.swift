@@ -1,5 +1,6 @@
 import Model
 import Raft
+import RecordBatch
 
 /// Where an entry's payload lies.
 public struct EntryFlags: OptionSet, Sendable {
@@ -143,5 +144,16 @@ public struct EntryRow: Equatable, Sendable {
     private static func seed(_ group: RaftGroupID, _ index: LogIndex) -> UInt32 {
         let words = (group.rawValue.littleEndian, index.rawValue.littleEndian)
         return withUnsafeBytes(of: words) { Checksum.crc($0) }
+    }
+}
+
+extension EntryRow {
+    /// Whether a batch that begins with these bytes may be this entry's.
+    ///
+    /// What no checksum covers without the whole batch is at least not a hole or another batch.
+    func agrees(with header: [UInt8]) -> Bool {
+        guard let header = RecordBatchHeader(header) else { return false }
+        return header.magic == 2 && header.batchSize == length && header.baseOffset == baseOffset
+            && header.offsetCount == offsetCount && header.maxTimestamp == maxTimestamp
     }
 }

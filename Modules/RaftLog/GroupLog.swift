@@ -56,6 +56,10 @@ public final class GroupLog {
         // What a snapshot or the members include is committed, whether or not that was stored.
         let included = state.snapshot?.point.index ?? state.start.index
         hardState.commit = max(hardState.commit, included, confIndex)
+        // What a damaged log has lost is not there to be committed.
+        if suspicion != nil {
+            hardState.commit = min(hardState.commit, max(start.index, end.index))
+        }
         applied = hardState.commit
         tail = TailEntries(after: state.end.index)
         link.owner = self

@@ -289,7 +289,8 @@ extension LogDirectory {
     /// Calls `body` with every entry of `from ... to`, read from disk; blocks.
     ///
     /// - Thread: meant for the start, before the loops run; everything recovered is in segments.
-    /// - Parameter headersOnly: batches are cut to their first 61 bytes, which are not verified.
+    /// - Parameter headersOnly: batches are cut to their first 61 bytes, which are only held
+    ///   against their rows.
     public func scan(
         _ group: RaftGroupID,
         from: LogIndex,

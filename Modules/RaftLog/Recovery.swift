@@ -275,7 +275,7 @@ struct Recovery {
         guard files.kind(of: rowsPath) == .file else {
             throw .damaged(path: rowsPath, reason: "the file is missing")
         }
-        let bytes = try reading { () throws(DiskError) in
+        let bytes = try readingGroup { () throws(DiskError) in
             try files.open(rowsPath, .read).read(SegmentHeader.bytes, at: 0)
         }
         let header = try SegmentHeader(

@@ -44,7 +44,7 @@ struct SegmentReader {
         let count = min(count, Int(clamping: span.last - index + 1))
         let source = source(span, "entries")
         let path = source.path
-        let bytes = try reading { () throws(DiskError) in
+        let bytes = try readingGroup { () throws(DiskError) in
             try source.open().read(
                 count * EntryRow.diskBytes,
                 at: SegmentPath.rowPosition(index, first: span.first)
@@ -119,7 +119,7 @@ struct SegmentReader {
             } catch { failure = error }
             return filled
         }
-        if let failure { try reading { () throws(DiskError) in throw failure } }
+        if let failure { try readingGroup { () throws(DiskError) in throw failure } }
         guard filled == count else { throw damaged(source.path, "ends early") }
     }
 
@@ -217,8 +217,8 @@ struct SegmentReader {
 
     /// Calls `body` with each entry of `from ... to` in order.
     ///
-    /// - Parameter headersOnly: hand out at most a batch header (61 bytes), unverified, instead of
-    ///   the whole verified payload.
+    /// - Parameter headersOnly: hand out at most a batch header (61 bytes), which is only held
+    ///   against its row, instead of the whole verified payload.
     func scan(
         from: LogIndex,
         through to: LogIndex,
@@ -240,6 +240,12 @@ struct SegmentReader {
                         at: row.position,
                         ahead: row.length < ReadWindow.bytesMax / 16
                     )
+                    guard row.agrees(with: bytes) else {
+                        throw damaged(
+                            window.source.path,
+                            "the batch of entry \(row.index) is wrong"
+                        )
+                    }
                     body(row, bytes)
                 } else {
                     body(row, try payload(of: row, in: span).copyBytes())
@@ -283,7 +289,7 @@ struct SegmentReader {
             if !isInside {
                 let source = source
                 let wanted = ahead ? Self.bytesMax : count
-                bytes = try reading { () throws(DiskError) in
+                bytes = try readingGroup { () throws(DiskError) in
                     try source.open().read(wanted, at: position)
                 }
                 start = position

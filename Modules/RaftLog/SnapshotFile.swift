@@ -152,7 +152,7 @@ enum SnapshotFile {
         _ files: any FileStore
     ) throws(RaftLogError) -> Snapshot {
         let path = "\(directory)/\(name(mark.point.index))"
-        let bytes = try reading { () throws(DiskError) in
+        let bytes = try readingGroup { () throws(DiskError) in
             let file = try files.open(path, .read)
             return try file.read(Int(clamping: try file.size()), at: 0)
         }

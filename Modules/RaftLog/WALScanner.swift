@@ -61,33 +61,37 @@ struct WALScanner {
                 return (file, try file.size(), try file.read(WALFormat.blockBytes, at: 0))
             }
             var sequence = try WALFormat.fileSequence(in: block, id, path: path)
-            if sequence == nil {
-                sequence = try probe(file, size, id)
+            let first = UInt64(WALFormat.blockBytes)
+            if let known = sequence {
+                // A header that the disk has lost is an earlier life's; the first frame is not.
+                sequence = max(known, try probe(file, first, id, size: size) ?? 0)
+            }
+            var position = first
+            while sequence == nil, position < size {
+                sequence = try probe(file, position, id, size: size)
+                position += UInt64(WALFormat.blockBytes)
             }
             found.append(File(file: file, sequence: sequence ?? 0, bytes: size))
         }
         return found
     }
 
-    /// The sequence of a file whose first block is damaged, from any frame that is not.
+    /// The sequence that a frame says its file has; nil if no frame verifies there.
     private static func probe(
         _ file: any OpenFile,
-        _ size: UInt64,
-        _ id: DirectoryID
+        _ position: UInt64,
+        _ id: DirectoryID,
+        size: UInt64
     ) throws(RaftLogError) -> UInt64? {
-        var position = UInt64(WALFormat.blockBytes)
-        while position < size {
-            let block = try reading { () throws(DiskError) in
-                try file.read(WALFormat.frameHeaderBytes, at: position)
-            }
-            let header = block.withUnsafeBytes { FrameHeader($0, left: size - position) }
-            if let header {
-                let candidate = File(file: file, sequence: header.file, bytes: size)
-                if try head(candidate, position, id) != nil { return header.file }
-            }
-            position += UInt64(WALFormat.blockBytes)
+        guard position < size else { return nil }
+        let block = try reading { () throws(DiskError) in
+            try file.read(WALFormat.frameHeaderBytes, at: position)
         }
-        return nil
+        guard let header = block.withUnsafeBytes({ FrameHeader($0, left: size - position) }) else {
+            return nil
+        }
+        let candidate = File(file: file, sequence: header.file, bytes: size)
+        return try head(candidate, position, id) == nil ? nil : header.file
     }
 
     /// The next frame; nil at the end, which ``end`` then describes.

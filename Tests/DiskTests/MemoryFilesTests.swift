@@ -150,4 +150,94 @@ import Testing
         #expect(files.contents(of: "/a") == [1])
         #expect(copy.contents(of: "/a") == [3])
     }
+
+    @Test func `a lost write shows once something later is durable, and never before`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([1, 1, 1], at: 0)
+        try file.sync()
+        try files.syncDirectory("/")
+        files.loseWrite(path: "a")
+        try file.write([2, 2, 2], at: 0)
+        try file.sync()
+        #expect(files.contents(of: "/a") == [2, 2, 2])
+        try file.write([3], at: 3)
+        #expect(files.lostWrites == [])
+        try file.sync()
+        #expect(files.lostWrites == ["/a 0+3"])
+        #expect(files.contents(of: "/a") == [1, 1, 1, 3])
+        files.restart(after: .everythingUnsynced)
+        #expect(files.contents(of: "/a") == [1, 1, 1, 3])
+    }
+
+    @Test func `a lost write that is repeated, or whose file loses power first, is kept`() throws {
+        let files = MemoryFiles()
+        var file = try files.open("/a", .create)
+        try files.syncDirectory("/")
+        files.loseWrite()
+        try file.write([1, 1], at: 0)
+        try file.write([2, 2], at: 0)
+        try file.write([3], at: 2)
+        try file.sync()
+        #expect(files.contents(of: "/a") == [2, 2, 3])
+        files.loseWrite()
+        try file.write([4], at: 3)
+        try file.sync()
+        files.restart(after: .everythingUnsynced)
+        file = try files.open("/a", .write)
+        try file.write([5], at: 4)
+        try file.sync()
+        #expect(files.contents(of: "/a") == [2, 2, 3, 4, 5])
+        #expect(files.lostWrites == [])
+    }
+
+    @Test func `a stray write is found in another place`() throws {
+        let files = MemoryFiles()
+        let (file, other) = (try files.open("/a", .create), try files.open("/b", .create))
+        try other.write([UInt8](repeating: 7, count: 2048), at: 0)
+        try other.sync()
+        files.loseWrite(path: "a", straysTo: 5, waits: false)
+        try file.write([9, 9], at: 0)
+        try file.sync()
+        #expect(files.contents(of: "/a") == [0, 0])
+        let bytes = try #require(files.contents(of: "/b"))
+        #expect(bytes.count == 2048 && bytes.filter { $0 == 9 }.count == 2)
+        #expect(files.lostWrites.count == 1)
+        #expect(files.lostWrites[0].hasPrefix("/a 0+2, found at /b "))
+    }
+
+    @Test func `a bad sector cannot be read until it is written to as a whole`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([UInt8](repeating: 1, count: 2048), at: 0)
+        files.breakSector(of: "/a", at: 600)
+        #expect(try file.read(512, at: 0).count == 512)
+        #expect(throws: DiskError(.read, "/a", EIO)) { try file.read(513, at: 0) }
+        try file.write([2], at: 600)
+        #expect(throws: DiskError(.read, "/a", EIO)) { try file.read(1, at: 1023) }
+        try file.write([UInt8](repeating: 3, count: 512), at: 512)
+        #expect(try file.read(2, at: 511) == [1, 3])
+    }
+
+    @Test func `a read fails once`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        try file.write([1], at: 0)
+        files.failRead(path: "a", skip: 1)
+        #expect(try file.read(1, at: 0) == [1])
+        #expect(throws: DiskError(.read, "/a", EIO)) { try file.read(1, at: 0) }
+        #expect(try file.read(1, at: 0) == [1])
+    }
+
+    @Test func `a closed gate lets no changing call through`() throws {
+        let files = MemoryFiles()
+        let file = try files.open("/a", .create)
+        files.setGate { false }
+        #expect(throws: DiskError(.write, "/a", EIO)) { try file.write([1], at: 0) }
+        #expect(throws: DiskError(.rename, "/a", EIO)) { try files.rename("/a", to: "/b") }
+        #expect(try file.read(1, at: 0) == [])
+        files.setGate(nil)
+        try file.write([1], at: 0)
+        #expect(files.contents(of: "/a") == [1])
+    }
 }

@@ -18,7 +18,9 @@ extension Simulation {
         for place in hosts.indices {
             hosts[place].isPaused = false
             hosts[place].slowness = 1
-            if hosts[place].isCorrupted { replaceDisk(place) }
+            hosts[place].fallsInJob = false
+            // What nobody has noticed yet must do no harm.
+            if hosts[place].isDamaged, random.chance(0.5) { replaceDisk(place) }
             start(place)
             isTouched[place] = hosts[place].isRunning
         }
@@ -37,7 +39,7 @@ extension Simulation {
         guard steps % 64 == 0 else { return false }
         return plans.allSatisfy { plan in
             plan.change == nil && plan.lost.isEmpty && plan.removed.isEmpty
-                && plan.unstarted.isEmpty
+                && plan.unstarted.isEmpty && plan.vacancies == 0
                 && calmReceipts[plan.group] ?? 0 >= Self.calmReceiptsMin && agree(plan)
         }
     }
@@ -71,6 +73,7 @@ extension Simulation {
 
     /// Cuts the power everywhere once more and reads every disk: the last word on durability.
     private func survey() {
+        let damaged = hosts.filter(\.isDamaged).map(\.owner)
         for place in hosts.indices {
             fall(place, .everythingUnsynced, "survey")
             start(place)
@@ -79,8 +82,11 @@ extension Simulation {
             let last = checker.lastAcknowledged[plan.group] ?? 0
             guard let fact = checker.fact(plan.group, last) else { continue }
             let holders = plan.voters.filter { node in
-                let replica = hosts[Int(node.owner) - 1].replica(plan.group)
-                return (try? replica?.log.term(at: last)) == fact.term
+                let host = hosts[Int(node.owner) - 1]
+                let replica = host.replica(plan.group)
+                // One more may have found itself damaged just now.
+                return damaged.contains(node.owner)
+                    || (try? replica?.log.term(at: last)) == fact.term
             }
             checker.require(
                 2 * holders.count > plan.voters.count,

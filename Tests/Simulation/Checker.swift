@@ -79,6 +79,8 @@ final class Checker {
     private var untold: [(group: RaftGroupID, receipt: Receipt)] = []
     /// Replicas whose data was deleted for good.
     private var buried: Set<NodeKey> = []
+    /// Replicas that know their data to be damaged.
+    private var silenced: Set<NodeKey> = []
 
     func require(_ holds: Bool, _ promise: @autoclosure () -> String) {
         if !holds, violation == nil { violation = promise() }
@@ -184,6 +186,10 @@ extension Checker {
             !buried.contains(key),
             "SilentAfterPurge: \(message.from.short) of group \(group) sent \(message.type)"
         )
+        require(
+            !silenced.contains(key),
+            "SilentWhenDamaged: \(message.from.short) of group \(group) sent \(message.type)"
+        )
         if message.type == .voteResponse, !message.reject {
             cast(BallotKey(node: key, term: message.term), message.to)
             let shadow = shadows[key] ?? DurableShadow()
@@ -234,6 +240,9 @@ extension Checker {
     func recovered(_ replica: Replica) {
         let key = NodeKey(group: replica.id, node: replica.nodeID)
         glimpses[key] = Glimpse()
+        // What it had acknowledged counts as long as its answers are on their way.
+        if replica.isSuspect { return }
+        silenced.remove(key)
         let log = replica.log
         if let shadow = shadows[key] {
             let found = log.hardState
@@ -278,6 +287,13 @@ extension Checker {
     func look(at replica: Replica) {
         let key = NodeKey(group: replica.id, node: replica.nodeID)
         let name = "\(replica.nodeID.short) of group \(replica.id)"
+        if replica.isSuspect {
+            silenced.insert(key)
+            return require(
+                !replica.acceptsProposals && !replica.leadership.isLeader,
+                "SilentWhenDamaged: \(name) is suspect and leads"
+            )
+        }
         let before = glimpses[key] ?? Glimpse()
         let now = Glimpse(
             term: replica.term,

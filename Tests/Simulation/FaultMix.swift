@@ -10,6 +10,11 @@ public struct FaultMix: Sendable {
         case powerCut
         /// A machine loses its power in the middle of a call to the disk.
         case powerCutInCall
+        /// A process is killed in the middle of a call to the disk.
+        case killInCall
+        /// A process or its machine falls between two calls of one job of the disk, while other
+        /// work is queued behind it.
+        case crashInJob
         /// Every machine loses its power at once.
         case blackout
         /// A process stands still for a while.
@@ -34,10 +39,24 @@ public struct FaultMix: Sendable {
         case diskLoss
         /// Bits flip on the disk of a machine that is down.
         case corruption
+        /// A read fails, once or until the place is written to again.
+        case readError
+        /// A disk loses a write that it said to have kept.
+        case lostWrite
+        /// A write lands elsewhere on its disk, and the right place keeps what it held.
+        case misdirectedWrite
         /// A clock jumps ahead.
         case clockJump
         /// A leader is asked to hand over.
         case transfer
+
+        /// Whether what is on a disk may be gone for good.
+        var takesReplicas: Bool {
+            switch self {
+            case .diskLoss, .corruption, .readError, .lostWrite, .misdirectedWrite: true
+            default: false
+            }
+        }
     }
 
     /// The kinds that strike in this run.
@@ -56,6 +75,8 @@ public struct FaultMix: Sendable {
     public var reorder: Double
     /// How long a job of the disk takes on average.
     public var diskMean: Int
+    /// How often other things happen between two calls of one job of the disk.
+    public var interruption: Double
     /// How many hosts there are.
     public var hosts: Int
     /// How many groups there are.
@@ -84,6 +105,7 @@ public struct FaultMix: Sendable {
         duplication = random.chance(0.5) ? 0 : Double(random.below(30)) / 100
         reorder = random.chance(0.5) ? 0 : Double(random.below(40)) / 100
         diskMean = [100, 500, 3_000, 20_000][random.below(4)]
+        interruption = [0, 0.02, 0.2][random.below(3)]
         hosts = random.between(3...6)
         groups = random.between(1...3)
         replicas = min(hosts, [1, 3, 3, 3, 5][random.below(5)])
@@ -93,14 +115,15 @@ public struct FaultMix: Sendable {
         snapshotEntries = UInt64([10, 40, 200][random.below(3)])
         inflightMessages = [1, 4, 64][random.below(3)]
         messageBytes = [1, 500, 1 << 20][random.below(3)]
-        if replicas == 1 { kinds.removeAll { $0 == .diskLoss || $0 == .corruption } }
+        if replicas == 1 { kinds.removeAll(where: \.takesReplicas) }
     }
 
     /// The mix in a line.
     public var description: String {
         """
         \(hosts) hosts, \(groups) groups of \(replicas), delay \(delayMin)+\(delayMean) us, \
-        loss \(loss), duplication \(duplication), reorder \(reorder), disk \(diskMean) us, \
+        loss \(loss), duplication \(duplication), reorder \(reorder), disk \(diskMean) us \
+        interrupted \(interruption), \
         proposals every \(proposalMean) us, \(changesMembers ? "changing" : "fixed") members, \
         misfortunes every \(intervalMean) us: \
         \(kinds.isEmpty ? "none" : kinds.map(\.rawValue).joined(separator: " "))

@@ -26,6 +26,8 @@ struct GroupPlan {
     /// Replicas that are no members any more, and whose data is to be deleted.
     var removed: [NodeID] = []
     var voters: [NodeID]
+    /// How many replicas went before others could come.
+    var vacancies = 0
     var change: Change?
     var lastIncarnation: UInt32 = 1
 }
@@ -59,6 +61,7 @@ extension Simulation {
         timeline.add(.administer, at: now + UInt64(100_000 + random.below(300_000)))
         for number in plans.indices {
             startFounders(number)
+            noteSuspects(number)
             purgeRemoved(number)
             guard let leader = leader(of: plans[number].group) else { continue }
             plan(number, leader)
@@ -183,11 +186,13 @@ extension Simulation {
         guard plans[number].change == nil, plans[number].unstarted.isEmpty else { return }
         let voters = plans[number].voters
         if let lost = plans[number].lost.first {
-            plans[number].change = .init(new: nextNode(number, on: lost.owner), old: [lost])
+            replace(lost, number)
+        } else if plans[number].vacancies > 0 {
+            guard let owner = random.pick(freeOwners(number)) else { return }
+            plans[number].vacancies -= 1
+            plans[number].change = .init(new: nextNode(number, on: owner), old: [])
         } else if isStormy, mix.changesMembers, random.chance(0.3) {
-            let free = hosts.map(\.owner).filter { owner in
-                !plans[number].started.contains { $0.owner == owner }
-            }
+            let free = freeOwners(number)
             let old = voters.count > 1 && random.chance(0.7) ? random.pick(voters) : nil
             let new = random.chance(0.7) ? random.pick(free) : nil
             guard old != nil || new != nil, new == nil || voters.count < 5 || old != nil,
@@ -227,7 +232,7 @@ extension Simulation {
             steps = leaving.map { .init(.removeNode, $0) }
         } else if leader.applied >= checker.commit(of: leader.id) {
             plans[number].change = nil
-            plans[number].removed += change.old.filter { !plans[number].lost.contains($0) }
+            plans[number].removed += change.old
             plans[number].lost.removeAll { change.old.contains($0) }
             plans[number].voters = configuration.voters
             return trace.tell(now, "admin", "changed", "g\(leader.id) to \(configuration)")
@@ -245,17 +250,77 @@ extension Simulation {
         isTouched[Int(leader.nodeID.owner) - 1] = true
     }
 
+    private func freeOwners(_ number: Int) -> [Int32] {
+        let plan = plans[number]
+        return hosts.filter { host in
+            let isTaken = (plan.started + plan.removed + plan.lost).contains {
+                $0.owner == host.owner
+            }
+            return !isTaken && host.replica(plan.group) == nil
+        }.map(\.owner)
+    }
+
+    /// Another replica takes the place of one that is gone or damaged.
+    ///
+    /// It comes to the same machine if there is room: a damaged one must go first.
+    private func replace(_ lost: NodeID, _ number: Int) {
+        let host = hosts[Int(lost.owner) - 1]
+        if host.replica(plans[number].group) == nil, host.isRunning {
+            plans[number].change = .init(new: nextNode(number, on: lost.owner), old: [lost])
+        } else if let owner = random.pick(freeOwners(number)) {
+            plans[number].change = .init(new: nextNode(number, on: owner), old: [lost])
+        } else {
+            plans[number].vacancies += 1
+            plans[number].change = .init(new: nil, old: [lost])
+        }
+    }
+
+    /// Hears from the machines which of their replicas are damaged, and which nobody expects.
+    private func noteSuspects(_ number: Int) {
+        for host in hosts where host.isRunning && !host.isPaused {
+            guard let replica = host.replica(plans[number].group), replica.isSuspect else {
+                continue
+            }
+            let node = replica.nodeID
+            if plans[number].started.contains(node) {
+                trace.tell(now, "admin", "gives up", "g\(replica.id) \(node.short)")
+                noteDamage(of: node, number)
+            } else if !plans[number].lost.contains(node), !plans[number].removed.contains(node),
+                !(plans[number].change?.old.contains(node) ?? false)
+            {
+                plans[number].removed.append(node)
+            }
+        }
+    }
+
+    /// Gives a replica up whose data are damaged.
+    func noteDamage(of node: NodeID, _ number: Int) {
+        plans[number].started.removeAll { $0 == node }
+        guard !plans[number].removed.contains(node) else { return }
+        guard var change = plans[number].change else {
+            return plans[number].lost.append(node)
+        }
+        if change.new == node {
+            change.new = nil
+            change.old.append(node)
+            plans[number].vacancies += 1
+            plans[number].change = change
+        } else if !change.old.contains(node) {
+            plans[number].lost.append(node)
+        }
+    }
+
     /// Whether a machine may lose its disk: no group may lose a second replica meanwhile.
     func canLoseDisk(_ place: Int) -> Bool {
         let owner = hosts[place].owner
-        return !hosts.contains { $0.isCorrupted }
+        return !hosts.contains { $0.isDamaged }
             && plans.allSatisfy { plan in
                 let isHere =
                     plan.started.contains { $0.owner == owner }
                     || plan.unstarted.contains { $0.owner == owner }
                 return !isHere
                     || (plan.lost.isEmpty && plan.change == nil && plan.unstarted.isEmpty
-                        && plan.voters.count >= 3)
+                        && plan.vacancies == 0 && plan.voters.count >= 3)
             }
     }
 

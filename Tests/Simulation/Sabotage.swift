@@ -124,6 +124,6 @@ public enum Sabotage: String, CaseIterable, Sendable {
             for place in from..<max(from, bytes.count) { bytes[place] = 0 }
             host.files.replaceContents(of: other, with: bytes)
         }
-        host.isCorrupted = false
+        host.damage = .none
     }
 }

@@ -35,8 +35,32 @@ final class SimulatedHost {
     var lastAnswer: UInt64 = 0
     /// By how much everything on the disk is slower now.
     var slowness = 1
-    /// Whether bits of its disk were flipped.
-    var isCorrupted = false
+    /// Whether it falls between two calls of the next job of its disk.
+    var fallsInJob = false
+    /// Whether a cut in a call is the process's death alone.
+    var diesInCall = false
+    /// What is wrong with what its disk holds.
+    var damage = Damage.none
+    /// How the next write that its disk loses will be lost.
+    var betrayal = FaultMix.Kind.lostWrite
+    /// Whether its disk may lose a write that is still to come.
+    var isBetrayed = false
+    /// How many lost writes of its disk have been noted.
+    var lossesSeen = 0
+    /// How many starts in a row have failed because the disk could not be read.
+    var failedReadings = 0
+
+    /// How far a disk may be believed.
+    enum Damage {
+        case none
+        /// A read has failed or will; what is there is right.
+        case passing
+        /// Something on it is wrong.
+        case lasting
+    }
+
+    /// Whether its replicas may be found damaged.
+    var isDamaged: Bool { damage != .none }
 
     init(owner: Int32) { self.owner = owner }
 

@@ -20,6 +20,7 @@ public final class Simulation {
         case answer(host: Int, life: UInt64, () -> Void)
         case tick(host: Int, life: UInt64)
         case disconnect(host: Int, peer: Int32)
+        case outage(host: Int, life: UInt64)
         case produce
         case read
         case administer
@@ -33,6 +34,7 @@ public final class Simulation {
         case paused(host: Int)
         case cut(id: Int)
         case slow(host: Int)
+        case lie(host: Int)
     }
 
     /// What everything is drawn from.
@@ -51,12 +53,16 @@ public final class Simulation {
     var now: UInt64 = 0
     /// Events so far.
     public private(set) var steps = 0
+    /// How often each kind of misfortune has struck, in the order of the kinds.
+    var faultCounts = FaultMix.Kind.allCases.map { _ in 0 }
     /// Whether faults strike; afterwards everything must come to rest.
     var isStormy = true
     var nextNumber: Int64 = 1
     /// Batches acknowledged since the storm ended, for each group.
     var calmReceipts: [RaftGroupID: Int] = [:]
     var plans: [GroupPlan] = []
+    /// The jobs of disks that have begun and not ended, each begun within the one before it.
+    var jobs: [DiskJob] = []
     var isTouched: [Bool]
     /// Ticks in which a leader was at rest, summed up over all groups.
     var rests = 0
@@ -102,6 +108,7 @@ public final class Simulation {
             rests: rests,
             catchUps: catchUps,
             traceHash: trace.hash,
+            faults: zip(FaultMix.Kind.allCases, faultCounts).map { ($0, $1) },
             violation: checker.violation,
             mix: mix.description
         )
@@ -133,6 +140,8 @@ public final class Simulation {
             trace.mix(now, 5, UInt64(place), UInt64(bitPattern: Int64(peer)))
             manager.peerDisconnected(peer)
             isTouched[place] = true
+        case .outage(let place, let life):
+            if hosts[place].life == life { fall(place, randomLoss(), "power cut") }
         case .produce: produce()
         case .read: readLinearizably()
         case .administer:
@@ -156,13 +165,16 @@ public final class Simulation {
             guard let replica = manager.replica(group) else { continue }
             checker.look(at: replica)
             checker.require(
-                !replica.isSuspect || host.isCorrupted,
+                !replica.isSuspect || host.isDamaged,
                 "NoFalseAlarm: \(replica.nodeID.short) of group \(group) is suspect"
             )
         }
         if host.hasFailed || host.files.isCut {
-            return fall(place, host.files.isCut ? randomLoss() : .nothing, "disk failed")
+            let isPowerCut = host.files.isCut && !host.diesInCall
+            fall(place, isPowerCut ? randomLoss() : .nothing, "disk failed")
+            return
         }
+        noticeLostWrite(place)
         for worker in [SimulatedHost.Worker.writer, .reader] { schedule(worker, place) }
     }
 
@@ -193,10 +205,14 @@ public final class Simulation {
     private func work(_ place: Int, _ worker: SimulatedHost.Worker, _ life: UInt64) {
         let host = hosts[place]
         guard host.life == life, host.isRunning else { return }
-        host.isScheduled[worker] = false
         trace.tell(now, host.name, "disk", "\(worker)")
         trace.mix(now, 2, UInt64(place), worker.rawValue)
+        jobs.append(DiskJob(place: place, life: life))
         host.executor(worker).runOne()
+        jobs.removeLast()
+        // Meanwhile the process may have ended, and another one begun.
+        guard host.life == life else { return }
+        host.isScheduled[worker] = false
         isTouched[place] = true
     }
 
@@ -298,6 +314,8 @@ public struct SimulationResult: Sendable {
     public let catchUps: Int
     /// Equal for two runs of one seed.
     public let traceHash: UInt64
+    /// How often each kind of misfortune has struck.
+    public let faults: [(kind: FaultMix.Kind, count: Int)]
     /// The first broken promise; nil for a good run.
     public let violation: String?
     /// What the run was made of.

@@ -15,7 +15,8 @@ struct Timeline<Event> {
     private var heap: [Item] = []
     private var sequence: UInt64 = 0
 
-    var isEmpty: Bool { heap.isEmpty }
+    /// When the earliest event happens; nil if there is none.
+    var nextTime: UInt64? { heap.first?.time }
 
     /// Puts an event on the timeline; `time` in microseconds since the run's start.
     mutating func add(_ event: Event, at time: UInt64) {

@@ -43,6 +43,7 @@ struct Simulate: AsyncParsableCommand {
         var runs = 0
         var events = 0
         var brokenRuns = 0
+        var faults: [(kind: FaultMix.Kind, count: Int)] = []
         await withTaskGroup(of: SimulationResult?.self) { group in
             var next = first
             func begin() {
@@ -63,6 +64,7 @@ struct Simulate: AsyncParsableCommand {
                 report(result)
                 runs += 1
                 events += result.steps
+                faults = faults.isEmpty ? result.faults : Self.sum(faults, result.faults)
                 if result.violation == nil { begin() } else { brokenRuns += 1 }
             }
         }
@@ -72,10 +74,22 @@ struct Simulate: AsyncParsableCommand {
                 """
                 \(runs) simulated clusters, \(brokenRuns) of them broken, \(events) events, \
                 \(Int(Double(events) / seconds)) events/s in \(jobs) jobs
+                what struck: \(Self.text(faults))
                 """
             )
         }
         if brokenRuns > 0 { throw ExitCode.failure }
+    }
+
+    private static func sum(
+        _ faults: [(kind: FaultMix.Kind, count: Int)],
+        _ others: [(kind: FaultMix.Kind, count: Int)]
+    ) -> [(kind: FaultMix.Kind, count: Int)] {
+        zip(faults, others).map { ($0.kind, $0.count + $1.count) }
+    }
+
+    private static func text(_ faults: [(kind: FaultMix.Kind, count: Int)]) -> String {
+        faults.map { "\($0.kind.rawValue) \($0.count)" }.joined(separator: ", ")
     }
 
     private func report(_ result: SimulationResult) {
@@ -86,6 +100,9 @@ struct Simulate: AsyncParsableCommand {
             of leaders at rest, \(result.catchUps) messages for catching up
             """
         )
+        if count == 1 {
+            print("  what struck: \(Self.text(result.faults.filter { $0.count > 0 }))")
+        }
         if let violation = result.violation {
             print("  \(result.mix)\n  BROKEN: \(violation)")
             print("  repeat: \(Self.command(result.seed, steps, sabotage))")

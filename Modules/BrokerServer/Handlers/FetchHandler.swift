@@ -197,6 +197,7 @@ final class PendingFetch {
         case .failure(let error):
             items[place].error = .kafkaStorageError
             LogLines.coldReadFailed(items[place].partition, error, broker.logger)
+            items[place].partition?.replica?.readFailed(error)
         }
         items[place].isCold = false
         readCold(from: place + 1)

@@ -83,6 +83,7 @@ enum ListOffsetsHandler {
                 case .success: pending.settle(place, .found(-1, -1, -1))
                 case .failure(let error):
                     LogLines.coldReadFailed(partition, error, pending.broker.logger)
+                    partition.replica?.readFailed(error)
                     pending.settle(place, .failed(.kafkaStorageError))
                 }
             }
@@ -118,7 +119,11 @@ enum ListOffsetsHandler {
                         place,
                         .found(found.offset, found.timestamp, partition.leaderEpoch)
                     )
-                case .success, .failure: pending.settle(place, .failed(.kafkaStorageError))
+                case .success: pending.settle(place, .failed(.kafkaStorageError))
+                case .failure(let error):
+                    LogLines.coldReadFailed(partition, error, pending.broker.logger)
+                    partition.replica?.readFailed(error)
+                    pending.settle(place, .failed(.kafkaStorageError))
                 }
             }
         }
