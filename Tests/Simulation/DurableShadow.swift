@@ -50,7 +50,11 @@ struct DurableShadow {
     /// Notes a write that is on its way.
     mutating func expect(_ message: Message) {
         var first = LogIndex(UInt64.max)
-        if let metadata = message.snapshot?.metadata { first = metadata.index + 1 }
+        if let metadata = message.snapshot?.metadata {
+            // One that ends with another entry than ours replaces what we have before it, too.
+            let isOther = term(at: metadata.index).map { $0 != metadata.term } ?? false
+            first = isOther ? start + 1 : metadata.index + 1
+        }
         if let entry = message.entries.first { first = min(first, entry.index) }
         cuts.append(first)
     }
