@@ -88,8 +88,10 @@ extension MemoryFiles {
         }
     }
 
-    /// Lets the disk lose a write although the sync after it succeeds: the first one whose path
-    /// contains `path`, after `skip` others. The place keeps, and shows, what it held before.
+    /// Lets the disk lose a write although the sync after it succeeds.
+    ///
+    /// It is the first one whose path contains `path`, after `skip` others. The place keeps, and
+    /// shows, what it held before.
     ///
     /// - Parameter straysTo: a seed that draws where on the disk the bytes land instead: in this
     ///   file before the right place, or in another one outside of directories named `wal`.

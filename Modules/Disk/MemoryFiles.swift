@@ -62,8 +62,10 @@ public final class MemoryFiles: FileStore {
         return try result.get()
     }
 
-    /// Calls `gate` before every changing call, on the caller's thread, with no lock held: there a
-    /// simulation lets time go by. When it returns false the call fails and changes nothing.
+    /// Calls `gate` before every changing call, on the caller's thread, with no lock held.
+    ///
+    /// There a simulation lets time go by. When it returns false the call fails and changes
+    /// nothing.
     public func setGate(_ gate: (@Sendable () -> Bool)?) {
         self.gate.withLock { $0.opens = gate }
     }
