@@ -68,7 +68,11 @@ extension Simulation {
         guard host.isRunning else { return false }
         trace.tell(now, host.name, "falls", why)
         trace.mix(now, 12, UInt64(place))
-        if host.damage == .passing { host.damage = hasSuspects(host) ? .lasting : .none }
+        if host.damage == .passing {
+            // A deletion that is on its way may be undone by this, and the suspect come back.
+            let isLasting = hasSuspects(host) || !host.isPurging.isEmpty
+            host.damage = isLasting ? .lasting : .none
+        }
         host.end()
         host.files.restart(after: loss)
         host.diesInCall = false
