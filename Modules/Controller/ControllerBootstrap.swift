@@ -41,7 +41,10 @@ public struct ControllerBootstrap: Sendable {
     }
 
     /// What a controller said, or nil if it did not answer.
-    typealias Answers = [(id: ControllerID, answer: ControllerDiscoverResponse?)]
+    struct Answer: Sendable {
+        let id: ControllerID
+        let answer: ControllerDiscoverResponse?
+    }
 
     private let own: InterBrokerTarget
     private let directory: DirectoryID
@@ -121,22 +124,20 @@ public struct ControllerBootstrap: Sendable {
         }
     }
 
-    private func ask() async -> Answers {
+    private func ask() async -> [Answer] {
         let communicator = communicator
-        return await withTaskGroup(of: (ControllerID, ControllerDiscoverResponse?).self) { group in
+        return await withTaskGroup(of: Answer.self) { group in
             for target in others {
                 group.addTask {
-                    let id = ControllerID(target.id)
-                    do {
-                        let request = ControllerDiscoverRequest()
-                        return (id, try await communicator.send(request, to: target))
-                    } catch {
-                        return (id, nil)
-                    }
+                    let answer = try? await communicator.send(
+                        ControllerDiscoverRequest(),
+                        to: target
+                    )
+                    return Answer(id: ControllerID(target.id), answer: answer)
                 }
             }
-            var answers: Answers = []
-            for await answer in group { answers.append((id: answer.0, answer: answer.1)) }
+            var answers: [Answer] = []
+            for await answer in group { answers.append(answer) }
             return answers.sorted { $0.id < $1.id }
         }
     }
@@ -144,7 +145,7 @@ public struct ControllerBootstrap: Sendable {
     static func decide(
         _ own: InterBrokerTarget,
         _ directory: DirectoryID,
-        _ answers: Answers
+        _ answers: [Answer]
     ) -> Decision {
         let heard = answers.compactMap(\.answer)
         let clusters = Set(heard.compactMap(\.clusterID)).sorted()
@@ -210,15 +211,15 @@ public struct ControllerBootstrap: Sendable {
     private static func decideAsFounder(
         _ own: InterBrokerTarget,
         _ cluster: ClusterID,
-        _ answers: Answers
+        _ answers: [Answer]
     ) -> Decision {
         // Nobody can have voted before the first term, this controller neither.
         let newest = answers.compactMap(\.answer?.epoch).max() ?? 0
         if newest == 0 { return .join(cluster) }
-        let leader = answers.first { id, answer in
-            answer?.leaderID == id && answer?.epoch == newest
+        let hasLeader = answers.contains {
+            $0.answer?.leaderID == $0.id && $0.answer?.epoch == newest
         }
-        guard leader != nil else { return .wait("the other controllers have no leader yet") }
+        guard hasLeader else { return .wait("the other controllers have no leader yet") }
         return .join(cluster)
     }
 }

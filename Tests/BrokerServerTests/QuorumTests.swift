@@ -14,7 +14,8 @@ import Testing
         try await broker.reference.run { broker in
             (broker.controllers as? TestController)?.quorum = answer
         }
-        return (broker, try await broker.client())
+        let client = try await broker.client()
+        return (broker, client)
     }
 
     private func add(

@@ -67,7 +67,8 @@ import Testing
             for id in Int32(2)...3 { (broker.controllers as? TestController)?.register(id) }
         }
         try await broker.createTopic("t")
-        return (broker, try await broker.client())
+        let client = try await broker.client()
+        return (broker, client)
     }
 
     /// Waits, in ticks of the broker, until its partition is as it should be.

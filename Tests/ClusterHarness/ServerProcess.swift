@@ -40,6 +40,8 @@ package final class ServerProcess {
     /// Starts the daemon; it is not ready yet.
     package func start() throws {
         precondition(process?.poll() != nil || process == nil, "\(program)\(number) runs already")
+        // An older one takes its name away when it goes.
+        socket = nil
         let socket = try NotifySocket(path: "\(directory)/\(program)\(number).notify")
         var environment = commandEnvironment()
         environment["NOTIFY_SOCKET"] = socket.path
@@ -77,6 +79,14 @@ package final class ServerProcess {
         } else {
             process?.send(signal)
         }
+    }
+
+    /// Waits until the daemon has ended by itself, and returns how it did.
+    package func untilEnded(
+        within patience: Duration = .seconds(20)
+    ) async throws -> ChildProcess.Exit {
+        guard let process else { throw HarnessError("\(program)\(number) was not started") }
+        return try await process.waitForExit(within: patience)
     }
 
     /// Asks the daemon to end and returns how it did.

@@ -5,6 +5,26 @@ import Testing
 extension ClusterTests {
     @Suite("Controllers that come, are lost and go")
     struct ControllerTests {
+        @Test func `of three empty controllers the one with the lowest number begins the cluster`()
+            async throws
+        {
+            var shape = ClusterShape()
+            shape.controllers = 3
+            try await TestCluster.run("begin", shape) { cluster in
+                try await cluster.untilControllers([1, 2, 3])
+                for controller in cluster.controllers {
+                    let lines = readFile(controller.logFile).split(separator: "\n")
+                    let begun = lines.filter { $0.contains("Created cluster") }
+                    #expect(
+                        begun.count == (controller.number == 1 ? 1 : 0),
+                        "\(controller.logTail)"
+                    )
+                    let waits = lines.filter { $0.contains("draws the cluster's identity") }
+                    #expect(waits.allSatisfy { $0.contains("controller 1 draws") }, "\(waits)")
+                }
+            }
+        }
+
         @Test func `one controller becomes three under load, and the first one may die then`()
             async throws
         {
@@ -90,6 +110,33 @@ extension ClusterTests {
                 }
                 print(try await load.endAndCheck(), terminator: "")
                 try await cluster.requireEqualReplicas(of: "orders", partitions: 3)
+            }
+        }
+
+        @Test func `a controller whose log is damaged ends and says what helps`() async throws {
+            var shape = ClusterShape()
+            shape.controllers = 3
+            try await TestCluster.run("spoilt", shape) { cluster in
+                try await cluster.create("orders", partitions: 3)
+                try await cluster.untilControllers([1, 2, 3])
+                let leader = try await cluster.leadingController()
+                let victim = try #require(cluster.controllers.first { $0.number != leader })
+                victim.send(SIGKILL)
+                try LogDamage.spoilLog(in: victim.dataDirectory)
+                try victim.start()
+                #expect(try await victim.untilEnded() == .status(74), "\(victim.logTail)")
+                try await victim.untilLogged(
+                    """
+                    move \(victim.dataDirectory) away, start controllerd again and run \
+                    martlet cluster replace-controller \(victim.number)
+                    """
+                )
+                Places.remove(victim.dataDirectory)
+                try victim.start()
+                try await victim.waitUntilReady()
+                print(try await cluster.martlet(["replace-controller", "\(victim.number)"]))
+                try await cluster.untilControllers([1, 2, 3])
+                try await cluster.create("later", partitions: 1)
             }
         }
 

@@ -21,10 +21,10 @@ private func answer(
     epoch: ControllerEpoch = 0,
     joined: [ControllerID]? = nil,
     places: [ControllerPlace]? = nil
-) -> (id: ControllerID, answer: ControllerDiscoverResponse?) {
-    (
-        ControllerID(id),
-        ControllerDiscoverResponse(
+) -> ControllerBootstrap.Answer {
+    ControllerBootstrap.Answer(
+        id: ControllerID(id),
+        answer: ControllerDiscoverResponse(
             controllerID: ControllerID(id),
             clusterID: cluster,
             leaderID: leader.map { ControllerID($0) },
@@ -34,6 +34,10 @@ private func answer(
             replicas: cluster == nil ? [] : places ?? founders
         )
     )
+}
+
+private func silence(_ id: Int32) -> ControllerBootstrap.Answer {
+    ControllerBootstrap.Answer(id: ControllerID(id), answer: nil)
 }
 
 private func place(
@@ -58,7 +62,7 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
     /// Decides for controller `id` with the directory of the same number.
     private func decide(
         _ id: Int32,
-        _ answers: ControllerBootstrap.Answers
+        _ answers: [ControllerBootstrap.Answer]
     ) -> ControllerBootstrap.Decision {
         ControllerBootstrap.decide(
             InterBrokerTarget(id: id, address: "c\(id):9190"),
@@ -78,7 +82,7 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
                 == .wait("controller 1 draws the cluster's identity")
         )
         #expect(
-            decide(1, [answer(2), (id: 3, answer: nil)])
+            decide(1, [answer(2), silence(3)])
                 == .wait("no answer from controller 3")
         )
     }
@@ -103,7 +107,7 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
     @Test func `a controller that lost its disk waits, and the command is named`() {
         let leader = answer(1, cluster: one, leader: 1, epoch: 4, joined: [1, 2, 3])
         for answers in [
-            [leader, answer(3, cluster: one, epoch: 4)], [leader, (id: 3, answer: nil)],
+            [leader, answer(3, cluster: one, epoch: 4)], [leader, silence(3)],
         ] {
             guard case .askFor(let text) = decide(2, answers) else {
                 Issue.record("a controller without its data took part")
@@ -122,7 +126,7 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
             joined: [1],
             places: [place(1)]
         )
-        guard case .askFor(let text) = decide(2, [alone, (id: 3, answer: nil)]) else {
+        guard case .askFor(let text) = decide(2, [alone, silence(3)]) else {
             Issue.record("a controller that nobody has added took part")
             return
         }
@@ -136,7 +140,7 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
             joined: [1, 2, 3],
             places: [place(1), place(3)]
         )
-        guard case .askFor(let again) = decide(2, [left, (id: 3, answer: nil)]) else {
+        guard case .askFor(let again) = decide(2, [left, silence(3)]) else {
             Issue.record("a controller that was removed took part")
             return
         }
@@ -147,12 +151,12 @@ private let two = ClusterID(UniqueID(high: 2, low: 2))
         let places = [place(1), place(2, 2, directory: directory(2)), place(3)]
         let follower = answer(3, cluster: one, epoch: 4, joined: [1, 2, 3], places: places)
         #expect(
-            decide(2, [(id: 1, answer: nil), follower])
+            decide(2, [silence(1), follower])
                 == .take(places[1], of: one, members: places)
         )
         let other = [place(1), place(2, 2, directory: directory(9)), place(3)]
         let leader = answer(1, cluster: one, leader: 1, epoch: 4, joined: [1, 3], places: other)
-        guard case .askFor(let text) = decide(2, [leader, (id: 3, answer: nil)]) else {
+        guard case .askFor(let text) = decide(2, [leader, silence(3)]) else {
             Issue.record("a directory took another one's place")
             return
         }

@@ -10,6 +10,7 @@ import Metadata
 import Model
 import NIOCore
 import NIOPosix
+import Raft
 import RaftHost
 import RaftLog
 import RaftTransport
@@ -201,15 +202,19 @@ final class ControllerDaemon: Sendable {
         if let log {
             if let cluster = directory.cluster { store.setClusterID(cluster) }
             try manager.recover(log, stateMachine: machine)
+            if let reason = damage(manager) {
+                throw DaemonFailure(status: .storage, reason: reason)
+            }
             store.setNode(log.identity.node)
             campaignIfAlone(manager)
         }
         let ticks = progress.ticking("event loop")
         let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
         let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
-        manager.onTick { count in
+        manager.onTick { [self, unowned manager] count in
             ticks.advance()
             guard count % 10 == 0 else { return }
+            if let reason = damage(manager) { control.fail(.storage, reason: reason) }
             probeWriter()
             probeReader()
         }
@@ -222,6 +227,23 @@ final class ControllerDaemon: Sendable {
             controller: controller,
             isRecovered: log != nil
         )
+    }
+
+    /// Why this controller ends, if its copy of the metadata is not to be trusted.
+    ///
+    /// Nobody replaces a controller by himself, and a silent one looks like one that works.
+    private func damage(_ manager: RaftManager) -> String? {
+        guard let replica = manager.replica(.metadata), replica.isSuspect else { return nil }
+        let remedy =
+            replica.configuration.voters.count > 1
+            ? """
+            move \(settings.dataDirectory) away, start controllerd again and run \
+            martlet cluster replace-controller \(settings.controllerID)
+            """
+            : """
+            keep \(settings.dataDirectory), for there is no other controller to fill this one from
+            """
+        return "the metadata of this controller are damaged: \(remedy)"
     }
 
     private func logOptions() -> RaftLogOptions {
