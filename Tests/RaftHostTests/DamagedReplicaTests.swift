@@ -11,7 +11,7 @@ import Testing
     private func cluster(_ count: Int) throws -> (HostCluster, leader: HostCluster.Host) {
         let cluster = HostCluster()
         // Only what is not in memory any more is read from disk.
-        cluster.tailCacheBytes = 4 << 10
+        cluster.configure = { _, log in log.tailCacheBytes = 4 << 10 }
         try cluster.startGroup(1002)
         try cluster.startGroup()
         let leader = try #require(cluster.waitForLeader())

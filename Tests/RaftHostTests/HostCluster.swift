@@ -80,8 +80,6 @@ final class HostCluster {
     var snapshotEntries: UInt64?
     /// Changes how managers that are started from now on are run.
     var configure: (inout RaftHostOptions, inout RaftLogOptions) -> Void = { _, _ in }
-    /// How many bytes of new entries are kept in memory; nil for the standard.
-    var tailCacheBytes: Int?
     let hosts: [Host]
     /// Decides which messages get lost.
     var loses: (Message) -> Bool = { _ in false }
@@ -109,7 +107,6 @@ final class HostCluster {
         options.snapshotTicksMax = 20
         var logOptions = Self.options
         configure(&options, &logOptions)
-        logOptions.tailCacheBytes = tailCacheBytes ?? logOptions.tailCacheBytes
         let (directory, logs) = try LogDirectory.open(
             path: "/data",
             files: host.files,
