@@ -220,6 +220,12 @@ public final class LogDirectory: Sendable {
         }
         writer.put(item)
     }
+
+    /// Forgets all writes that wait; whoever asked for them hears nothing.
+    ///
+    /// What waits for an answer would hold whatever the answer would reach, and be held by it.
+    /// - Thread: one on which nothing of this directory runs any more; its process has died.
+    package func abandon() { writer.abandon() }
 }
 
 // MARK: Reading

@@ -192,6 +192,21 @@ final class LogWriter: @unchecked Sendable {
         }
     }
 
+    /// Forgets what waits, as the end of a process does.
+    func abandon() {
+        queue.withLock { $0.items = [] }
+        forget()
+    }
+
+    private func forget() {
+        finished = []
+        framed = []
+        lazy = []
+        backlog = []
+        closing = nil
+        cursor = Cursor()
+    }
+
     /// Gives up: reports the failure once, fails everything that waits or will come.
     func halt(_ error: RaftLogError) {
         let waiting = queue.withLock { queue -> [Completion]? in
@@ -203,12 +218,7 @@ final class LogWriter: @unchecked Sendable {
         guard let waiting else { return }
         var all = finished + backlog.dropFirst(cursor.item).map(\.completion) + waiting
         if let closing { all.append(closing) }
-        finished = []
-        framed = []
-        lazy = []
-        backlog = []
-        closing = nil
-        cursor = Cursor()
+        forget()
         onFailure(error)
         var reported = error
         for completion in all {

@@ -31,6 +31,8 @@ final class SimulatedHost {
     var isPurging: Set<NodeID> = []
     var isPaused = false
     private var alarm = Alarm()
+    /// Processes that ended, each with a loop on which tasks may wait for ever.
+    private var dead: [(loop: EmbeddedEventLoop, manager: RaftManager)] = []
     /// When the last answer of the disk arrives.
     var lastAnswer: UInt64 = 0
     /// By how much everything on the disk is slower now.
@@ -146,11 +148,23 @@ final class SimulatedHost {
         writer.dropAll()
         reader.dropAll()
         manager?.shutdown()
+        directory?.abandon()
+        if let manager { dead.append((loop, manager)) }
         manager = nil
         directory = nil
         ledgers = [:]
         isPurging = []
         isPaused = false
+    }
+
+    /// Frees what earlier processes have left, when nothing can come of it any more.
+    ///
+    /// Tasks that wait on a loop hold that loop, so only their end frees it.
+    func bury() {
+        for (loop, _) in dead { try? loop.syncShutdownGracefully() }
+        writer.dropAll()
+        reader.dropAll()
+        dead = []
     }
 
     func executor(_ worker: Worker) -> ManualExecutor {

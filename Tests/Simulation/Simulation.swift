@@ -99,6 +99,7 @@ public final class Simulation {
         found()
         while steps < count, checker.violation == nil { step() }
         if checker.violation == nil { calm() }
+        defer { disband() }
         return SimulationResult(
             seed: seed,
             steps: steps,
@@ -112,6 +113,14 @@ public final class Simulation {
             violation: checker.violation,
             mix: mix.description
         )
+    }
+
+    /// Ends what still runs, so that nothing outlives the run.
+    func disband() {
+        for host in hosts { host.end() }
+        for host in hosts { host.bury() }
+        timeline = Timeline()
+        hastyAnswers = []
     }
 
     /// One event, and a look at whoever it touched.
