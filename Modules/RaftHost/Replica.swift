@@ -125,6 +125,12 @@ public final class Replica {
     /// The last entry known to be committed; at or after `applied`.
     public var commit: LogIndex { core.commit }
 
+    /// How many ticks ago this replica, as a follower, heard from its leader; 0 for other roles.
+    public var leaderSilence: Int {
+        // Asked of all replicas whenever a client asks for metadata: it must wake nobody.
+        manager.table.rest(of: self)?.leaderSilence ?? core.leaderSilence
+    }
+
     /// How far a leader knows another replica's log to match its own, and whether it answers.
     public func progress(of node: NodeID) -> (match: LogIndex, isActive: Bool)? {
         guard leadership.isLeader, let progress = core.progress(of: node) else { return nil }

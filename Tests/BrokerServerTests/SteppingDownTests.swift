@@ -57,6 +57,44 @@ import Testing
         try await broker.stop()
     }
 
+    @Test func `a leader that has fallen silent is named to nobody until it is heard again`()
+        async throws
+    {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t")
+        let other = NodeID(owner: 2, incarnation: 1)
+        func hear() async throws {
+            try await broker.reference.run { broker in
+                guard let partition = broker.table.partition("t", 0) else { return }
+                let news = Message(
+                    type: .heartbeat,
+                    to: partition.identity.node,
+                    from: other,
+                    term: max(2, partition.leadership.term)
+                )
+                broker.manager.receive([
+                    ReceivedMessage(group: partition.identity.group, message: news, chain: nil)
+                ])
+            }
+        }
+        func leader(afterTicks count: Int = 0) async throws -> NodeID? {
+            try await broker.reference.run { broker in
+                for _ in 0..<count { broker.manager.tick() }
+                return broker.table.partition("t", 0).flatMap {
+                    broker.leader(of: $0.identity.group)?.node
+                }
+            }
+        }
+        try await hear()
+        #expect(try await leader() == other)
+        // The clock may add a tick of its own here and there.
+        #expect(try await leader(afterTicks: 3) == other)
+        #expect(try await leader(afterTicks: 2) == nil)
+        try await hear()
+        #expect(try await leader() == other)
+        try await broker.stop()
+    }
+
     @Test func `clients that ask in between are told of the successor`() async throws {
         let broker = try await TestBroker.start()
         try await broker.createTopic("t")

@@ -117,11 +117,13 @@ extension MetadataCache {
 
     /// A replica of this broker has another leader: whoever waits for one looks again.
     func replicaChanged() {
-        if !waits.isEmpty { scheduleCheck() }
+        scheduleCheck()
     }
 
-    /// Ends the waits whose time is over.
+    /// Ends the waits whose time is over; called at every tick.
     func expireWaits(at now: NIODeadline) {
+        // A leader that is heard again after all changes nothing else.
+        scheduleCheck()
         guard waits.contains(where: { $0.deadline <= now }) else { return }
         let expired = waits.filter { $0.deadline <= now }
         waits.removeAll { $0.deadline <= now }

@@ -11,7 +11,7 @@ enum MetadataHandler {
     /// How long a request waits for a topic that it has created.
     private static let creationWait = TimeAmount.seconds(2)
     /// How long a request waits for a successor; answers to others' requests wait behind it.
-    private static let electionWait = TimeAmount.milliseconds(500)
+    private static let electionWait = TimeAmount.milliseconds(900)
     /// How long a request waits for the first word from a controller.
     private static let confirmationWait = TimeAmount.seconds(2)
 
@@ -191,7 +191,7 @@ extension Broker {
         guard own.leader != .none, !own.isLeader || own.isConfirmed else {
             return partition.isElecting ? nil : reported
         }
-        return (own.leader, own.term)
+        return partition.isElecting ? nil : (own.leader, own.term)
     }
 
     /// Whether the next leader of any partition here is about to be known.

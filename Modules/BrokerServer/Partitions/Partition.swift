@@ -67,6 +67,11 @@ public final class Partition {
     private var vacantSince: NIODeadline?
     /// A vacancy that lasts longer may be this replica's own trouble: others know better.
     private static let electionMax = TimeAmount.seconds(3)
+    /// A leader that is not heard for so many ticks will hardly be heard again.
+    ///
+    /// They begin at half of the shortest time after which another one is elected, and end like a
+    /// vacancy. Clients that are sent to it wait as long as they would for a machine that has gone.
+    private static let silentTicks = 5..<35
     private var duplicates: [(batch: ProducerBatch, completion: (ProduceOutcome) -> Void)] = []
     private weak var observer: (any PartitionObserver)?
 
@@ -102,8 +107,12 @@ public final class Partition {
     /// Whether this replica leads and knows every offset that was acknowledged before.
     var isConfirmedLeader: Bool { leadership.isLeader && leadership.isConfirmed }
 
-    /// Whether the leader has gone a moment ago and the next one is not known yet.
-    var isElecting: Bool { vacantSince.map { .now() < $0 + Self.electionMax } ?? false }
+    /// Whether the leader has gone or fallen silent a moment ago, and no successor is known yet.
+    var isElecting: Bool {
+        if let vacantSince { return .now() < vacantSince + Self.electionMax }
+        guard leadership.leader != .none, let replica else { return false }
+        return Self.silentTicks.contains(replica.leaderSilence)
+    }
 
     /// Whether a batch that is produced now would enter the log.
     var acceptsBatches: Bool { replica?.acceptsProposals ?? false }

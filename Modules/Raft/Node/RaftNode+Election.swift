@@ -22,6 +22,9 @@ extension RaftNode {
         }
     }
 
+    /// How many units of time ago a follower heard from its leader; 0 for other roles.
+    public var leaderSilence: Int { role == .follower ? electionElapsed : 0 }
+
     private mutating func tickElection() {
         electionElapsed += 1
         guard electionElapsed >= randomizedElectionTicks, isPromotable else { return }

@@ -70,6 +70,9 @@ public struct RaftRest: Sendable {
     /// Whether the replica leads.
     public var isLeader: Bool { leader == id && !isAwake }
 
+    /// How many units of time ago a follower heard from its leader; 0 for a leader.
+    public var leaderSilence: Int { isLeader ? 0 : Int(period - ticksLeft) }
+
     /// Another member of the group; `place` is below `peerCount`.
     public func peer(_ place: Int) -> NodeID { members[place] }
 
