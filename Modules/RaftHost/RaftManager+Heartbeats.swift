@@ -21,7 +21,7 @@ extension RaftManager {
             guard !replica.isSuspect else { continue }
             if table.letRest(place), tickAtRest(place) { continue }
             replica.node.tick()
-            if replica.ticksToCampaign >= 0 { countDown(replica) }
+            countDown(replica)
             replica.ageSnapshots()
             replica.leaveJoint()
             if replica.retriesReads {
@@ -60,6 +60,11 @@ extension RaftManager {
     }
 
     private func countDown(_ replica: Replica) {
+        guard replica.ticksToCampaign >= 0 else {
+            // Two have shared the votes: they try again soon, but not in the same moment.
+            if replica.core.isContested { replica.ticksToCampaign = Int(nextRandom() % 4) }
+            return
+        }
         replica.ticksToCampaign -= 1
         guard replica.ticksToCampaign < 0, replica.node.leader == .none else { return }
         campaign(replica)

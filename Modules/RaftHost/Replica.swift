@@ -61,7 +61,8 @@ public final class Replica {
     var retriesReads = false {
         didSet { if retriesReads { wake() } }
     }
-    /// Ticks until this replica campaigns because its leader's process is gone; -1 if it does not.
+    /// Ticks until this replica campaigns because its leader's process is gone, or because nobody
+    /// has won an election; -1 if it does not.
     var ticksToCampaign = -1
 
     init(

@@ -192,6 +192,25 @@ import Testing
         #expect(cluster.run(ticks: 6) { cluster.leaders().contains { $0 !== old } })
     }
 
+    @Test func `two candidates that share the votes try again soon`() throws {
+        let cluster = HostCluster()
+        try cluster.startGroup()
+        let old = try #require(cluster.waitForLeader())
+        let others = cluster.hosts.filter { $0 !== old }
+        cluster.cut = Set(others.flatMap { [[old.owner, $0.owner], [$0.owner, old.owner]] })
+        // Nobody is elected before both have given up their leader.
+        cluster.loses = { $0.type == .preVote }
+        #expect(
+            cluster.run { others.allSatisfy { cluster.replica($0)?.core.leader == .some(.none) } }
+        )
+        cluster.loses = { _ in false }
+        for host in others { host.manager?.campaign(1001) }
+        cluster.settle()
+        #expect(others.allSatisfy { cluster.replica($0)?.core.role == .candidate })
+        // An election timeout has at least ten ticks; this takes a few.
+        #expect(cluster.run(ticks: 8) { cluster.leaders().contains { $0 !== old } })
+    }
+
     @Test func `a read barrier answers on the leader only`() throws {
         let cluster = HostCluster()
         try cluster.startGroup()

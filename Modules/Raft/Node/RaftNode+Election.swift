@@ -128,6 +128,11 @@ extension RaftNode {
         return !tracker.peers[own].isLearner && !log.hasUnstableSnapshot
     }
 
+    /// Whether this replica stands for election and was refused a vote.
+    ///
+    /// It may still win; but where two share the votes of those who answer, neither does.
+    public var isContested: Bool { role == .candidate && tracker.hasRefusal }
+
     mutating func startElection(_ type: CampaignType) {
         if role == .leader {
             return sink.debug("\(id.hexadecimal) ignoring MsgHup because already leader")

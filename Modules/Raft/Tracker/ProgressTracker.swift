@@ -62,6 +62,9 @@ package struct ProgressTracker: Sendable {
 extension ProgressTracker {
     package mutating func resetVotes() { votes.removeAll() }
 
+    /// Whether a voter has refused its vote.
+    var hasRefusal: Bool { votes.contains { !$0.granted } }
+
     /// Notes an answer; a second one from the same member changes nothing.
     package mutating func recordVote(_ id: NodeID, granted: Bool) {
         if vote(of: id) == nil { votes.append((id, granted)) }
