@@ -65,11 +65,12 @@ struct WALScanner {
             if let known = sequence {
                 // A header that the disk has lost is an earlier life's; the first frame is not.
                 sequence = max(known, try probe(file, first, id, size: size) ?? 0)
-            }
-            var position = first
-            while sequence == nil, position < size {
-                sequence = try probe(file, position, id, size: size)
-                position += UInt64(WALFormat.blockBytes)
+            } else {
+                // Nor is the first frame that verifies, if the disk has lost what stood before it.
+                for position in stride(from: first, to: size, by: WALFormat.blockBytes) {
+                    guard let told = try probe(file, position, id, size: size) else { continue }
+                    sequence = max(told, sequence ?? 0)
+                }
             }
             found.append(File(file: file, sequence: sequence ?? 0, bytes: size))
         }
