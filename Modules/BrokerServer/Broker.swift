@@ -36,7 +36,7 @@ public final class Broker {
     var recentStarts: [RaftGroupID: RequestID] = [:]
     private(set) var groups: (any GroupCoordinator)?
     private(set) var controllers: (any ControllerAccess)?
-    private var metadataFile: MetadataFile?
+    private var metadataJournal: MetadataJournal?
     private(set) lazy var reassigner = Reassigner(self)
     private(set) lazy var producerIDs = ProducerIDs { [unowned self] completion in
         self.reserveProducerIDs(completion)
@@ -89,11 +89,11 @@ public final class Broker {
     /// Takes the way to the controllers.
     public func use(_ controllers: any ControllerAccess) { self.controllers = controllers }
 
-    /// Begins with the metadata that a file holds, and keeps it there from now on.
-    public func use(_ file: MetadataFile) {
-        if let known = file.read(of: clusterID) { metadata.restore(known) }
-        file.use { [unowned self] in metadata.snapshot }
-        metadataFile = file
+    /// Begins with the metadata that a journal holds, and keeps it there from now on.
+    public func use(_ journal: MetadataJournal) {
+        if let known = journal.read(of: clusterID) { metadata.restore(known) }
+        journal.use { [unowned self] in metadata.snapshot }
+        metadataJournal = journal
     }
 
     /// Begins the regular work, at every tick of the Raft groups: produce timeouts, deadlines of
@@ -104,8 +104,8 @@ public final class Broker {
 
     /// Calls back once the metadata is on disk as this broker knows it.
     public func storeMetadata(_ completion: @escaping () -> Void) {
-        guard let metadataFile else { return completion() }
-        metadataFile.flush(completion)
+        guard let metadataJournal else { return completion() }
+        metadataJournal.flush(completion)
     }
 
     /// Closes every client connection and waits for nothing more.
@@ -377,7 +377,7 @@ extension Broker {
         let change = metadata.apply(update)
         if !change.deletedTopics.isEmpty { groups?.topicsDeleted(change.deletedTopics) }
         guard change.isContinued else { return pullMetadata() }
-        metadataFile?.changed()
+        metadataJournal?.append(change.frames)
         metrics.metadataVersion.set(Int(clamping: metadata.version.rawValue))
         for partition in table.all {
             partition.messageBytesMax = messageBytesMax(of: partition.topic)
