@@ -48,6 +48,8 @@ public final class Broker {
     private var isStopped = false
     /// What `countUnderReplicated` has found; it is called once a second.
     private var underReplicatedCount = 0
+    /// The metadata and the partitions for which `replicasWanted` was looked up.
+    private var replicasWantedState: (MetadataVersion, generation: UInt64) = (0, 0)
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
@@ -276,14 +278,28 @@ extension Broker {
     ///
     /// While replicas move, as many as before the move are enough.
     func countUnderReplicated() -> Int {
+        noteReplicasWanted()
         underReplicatedCount = table.all.count { partition in
-            guard partition.leadership.isLeader else { return false }
-            let info = metadata.partition(of: partition.identity.group)
-            let wanted = info.map { $0.reassignment?.original.count ?? $0.replicas.count }
-            let voters = partition.replica?.configuration.voters.count ?? 0
-            return partition.inSyncNodes.count < wanted ?? voters
+            guard partition.leadership.isLeader, let replica = partition.replica else {
+                return false
+            }
+            let wanted = partition.replicasWanted ?? replica.configuration.voters.count
+            return replica.answeringVoters < wanted
         }
         return underReplicatedCount
+    }
+
+    /// Looks up how many replicas the metadata want, if anything has changed since the last look.
+    private func noteReplicasWanted() {
+        let state = (metadata.version, table.generation)
+        guard state != replicasWantedState else { return }
+        replicasWantedState = state
+        for partition in table.all {
+            let info = metadata.partition(of: partition.identity.group)
+            partition.replicasWanted = info.map {
+                $0.reassignment?.original.count ?? $0.replicas.count
+            }
+        }
     }
 
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
