@@ -36,7 +36,7 @@ public final class Broker {
     var recentStarts: [RaftGroupID: RequestID] = [:]
     private(set) var groups: (any GroupCoordinator)?
     private(set) var controllers: (any ControllerAccess)?
-    private var metadataFile: MetadataFile?
+    private var metadataJournal: MetadataJournal?
     private(set) lazy var reassigner = Reassigner(self)
     private(set) lazy var producerIDs = ProducerIDs { [unowned self] completion in
         self.reserveProducerIDs(completion)
@@ -48,6 +48,8 @@ public final class Broker {
     private var isStopped = false
     /// What `countUnderReplicated` has found; it is called once a second.
     private var underReplicatedCount = 0
+    /// The metadata and the partitions for which `replicasWanted` was looked up.
+    private var replicasWantedState: (MetadataVersion, generation: UInt64) = (0, 0)
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
@@ -89,11 +91,11 @@ public final class Broker {
     /// Takes the way to the controllers.
     public func use(_ controllers: any ControllerAccess) { self.controllers = controllers }
 
-    /// Begins with the metadata that a file holds, and keeps it there from now on.
-    public func use(_ file: MetadataFile) {
-        if let known = file.read(of: clusterID) { metadata.restore(known) }
-        file.use { [unowned self] in metadata.snapshot }
-        metadataFile = file
+    /// Begins with the metadata that a journal holds, and keeps it there from now on.
+    public func use(_ journal: MetadataJournal) {
+        if let known = journal.read(of: clusterID) { metadata.restore(known) }
+        journal.use { [unowned self] in metadata.snapshot }
+        metadataJournal = journal
     }
 
     /// Begins the regular work, at every tick of the Raft groups: produce timeouts, deadlines of
@@ -104,8 +106,8 @@ public final class Broker {
 
     /// Calls back once the metadata is on disk as this broker knows it.
     public func storeMetadata(_ completion: @escaping () -> Void) {
-        guard let metadataFile else { return completion() }
-        metadataFile.flush(completion)
+        guard let metadataJournal else { return completion() }
+        metadataJournal.flush(completion)
     }
 
     /// Closes every client connection and waits for nothing more.
@@ -276,14 +278,28 @@ extension Broker {
     ///
     /// While replicas move, as many as before the move are enough.
     func countUnderReplicated() -> Int {
+        noteReplicasWanted()
         underReplicatedCount = table.all.count { partition in
-            guard partition.leadership.isLeader else { return false }
-            let info = metadata.partition(of: partition.identity.group)
-            let wanted = info.map { $0.reassignment?.original.count ?? $0.replicas.count }
-            let voters = partition.replica?.configuration.voters.count ?? 0
-            return partition.inSyncNodes.count < wanted ?? voters
+            guard partition.leadership.isLeader, let replica = partition.replica else {
+                return false
+            }
+            let wanted = partition.replicasWanted ?? replica.configuration.voters.count
+            return replica.answeringVoters < wanted
         }
         return underReplicatedCount
+    }
+
+    /// Looks up how many replicas the metadata want, if anything has changed since the last look.
+    private func noteReplicasWanted() {
+        let state = (metadata.version, table.generation)
+        guard state != replicasWantedState else { return }
+        replicasWantedState = state
+        for partition in table.all {
+            let info = metadata.partition(of: partition.identity.group)
+            partition.replicasWanted = info.map {
+                $0.reassignment?.original.count ?? $0.replicas.count
+            }
+        }
     }
 
     /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
@@ -377,7 +393,7 @@ extension Broker {
         let change = metadata.apply(update)
         if !change.deletedTopics.isEmpty { groups?.topicsDeleted(change.deletedTopics) }
         guard change.isContinued else { return pullMetadata() }
-        metadataFile?.changed()
+        metadataJournal?.append(change.frames)
         metrics.metadataVersion.set(Int(clamping: metadata.version.rawValue))
         for partition in table.all {
             partition.messageBytesMax = messageBytesMax(of: partition.topic)

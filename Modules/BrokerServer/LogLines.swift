@@ -246,6 +246,20 @@ enum LogLines {
         )
     }
 
+    static func metadataCopyCut(
+        _ path: String,
+        _ version: MetadataVersion,
+        _ reason: String,
+        _ logger: Logger
+    ) {
+        logger.warning(
+            """
+            \(path) can be read up to version \(version) of the metadata, the rest comes from \
+            the controllers: \(reason)
+            """
+        )
+    }
+
     static func metadataCopyNotWritten(_ reason: String, _ logger: Logger) {
         logger.warning("The copy of the metadata on disk is out of date: \(reason)")
     }

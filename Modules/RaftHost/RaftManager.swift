@@ -39,7 +39,7 @@ public final class RaftManager {
     private var unsubmitted: [(Replica, Message)] = []
     /// The submissions that the disk has not answered, oldest first.
     private var submitted: Deque<[(Replica, Message)]> = []
-    private var ticker: RepeatedTask?
+    private var nextTick: NIOScheduledCallback?
     private(set) var tickWork: [(_ ticks: UInt64) -> Void] = []
     /// What the last group had ready, emptied: its memory is used again.
     private var spare = Ready()
@@ -74,10 +74,21 @@ public final class RaftManager {
     public func connect(to sender: any RaftSender) { self.sender = sender }
 
     /// Starts the clock of all groups.
-    public func startTicking() {
-        let manager = NIOLoopBound(self, eventLoop: eventLoop)
-        ticker = eventLoop.scheduleRepeatedTask(initialDelay: options.tick, delay: options.tick) {
-            _ in manager.value.tick()
+    public func startTicking() { scheduleTick() }
+
+    /// Has the loop tick once; a task that repeats itself would make promises, ten times a second.
+    private func scheduleTick() {
+        let clock = Clock(manager: NIOLoopBound(self, eventLoop: eventLoop))
+        // It fails when the loop has ended, and with it every group.
+        nextTick = try? eventLoop.scheduleCallback(in: options.tick, handler: clock)
+    }
+
+    private struct Clock: NIOScheduledCallbackHandler, Sendable {
+        let manager: NIOLoopBound<RaftManager>
+
+        func handleScheduledCallback(eventLoop: some EventLoop) {
+            manager.value.scheduleTick()
+            manager.value.tick()
         }
     }
 
@@ -92,7 +103,7 @@ public final class RaftManager {
     /// Stops the clock and every group, leaving all data in place.
     public func shutdown() {
         eventLoop.preconditionInEventLoop()
-        ticker?.cancel()
+        nextTick?.cancel()
         tickWork = []
         for replica in table.replicas { retire(replica) }
         table.removeAll()

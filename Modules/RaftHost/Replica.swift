@@ -139,6 +139,17 @@ public final class Replica {
         let isAnswering = manager.table.rest(of: self)?.isAnswering(node) ?? progress.isAnswering
         return (progress.match, isAnswering || node == nodeID)
     }
+
+    /// How many voters keep up, as a leader knows it; itself included.
+    public var answeringVoters: Int {
+        guard leadership.isLeader else { return 0 }
+        // Asked of all replicas once a second, like the above.
+        let rest = manager.table.rest(of: self)
+        return configuration.voters.count { node in
+            node == nodeID
+                || rest?.isAnswering(node) ?? core.progress(of: node)?.isAnswering ?? false
+        }
+    }
 }
 
 // MARK: Proposals

@@ -197,6 +197,16 @@ private final class HugePayload: PayloadStorage {
         }
     }
 
+    @Test func `room for a few messages is kept, that of a burst is given back`() {
+        var contents = FrameContents()
+        contents.messages.reserveCapacity(FrameContents.messagesKept / 2)
+        contents.removeAll()
+        #expect(contents.messages.capacity >= FrameContents.messagesKept / 2)
+        contents.messages.reserveCapacity(FrameContents.messagesKept * 2)
+        contents.removeAll()
+        #expect(contents.messages.capacity == 0)
+    }
+
     @Test(arguments: [1 << 16, 12_345_678, Int.max])
     func `a message that no frame has room for comes in pieces`(pieces: Int) throws {
         var snapshot = Message(type: .snapshot, to: Messages.us, from: Messages.them, term: 9)

@@ -169,7 +169,7 @@ final class BrokerDaemon: Sendable {
         )
         broker.clusterID = state.clusterID
         broker.use(
-            MetadataFile(
+            MetadataJournal(
                 directory: settings.dataDirectory,
                 files: files,
                 executor: keeper,

@@ -29,7 +29,6 @@ extension ControllerLink {
                 wantsGroups = try await beat(withGroups: wantsGroups)
                 // The list that was asked for goes at once.
                 if wantsGroups { wantsGroups = try await beat(withGroups: true) }
-                await remember(try await broker.run { $0.metadata.controllers })
                 try await Task.sleep(until: start + configuration.heartbeatInterval)
             } catch {
                 wantsGroups = true
@@ -61,17 +60,19 @@ extension ControllerLink {
     /// Sends a heartbeat; true if the next one is to list the groups.
     private func beat(withGroups: Bool) async throws -> Bool {
         let session = configuration.registration.session
-        let request = try await broker.run { broker in
+        let (request, controllers) = try await broker.run { broker in
             let hosted = broker.hostedReplicas()
-            return BrokerHeartbeatRequest(
+            let request = BrokerHeartbeatRequest(
                 session: session,
                 metadataVersion: broker.metadata.version,
                 digest: HostedDigest.text(of: hosted.filter { !$0.isSuspect }),
                 groups: withGroups ? hosted : nil
             )
+            return (request, broker.metadata.controllers)
         }
         do {
             let answer = try await ask(request, attempts: 2)
+            await remember(controllers)
             if request.metadataVersion < answer.metadataVersion {
                 try await broker.run { $0.pullMetadata() }
             }

@@ -39,6 +39,8 @@ final class MetadataCache {
         var isContinued = true
         /// The names of topics that exist no more.
         var deletedTopics: [String] = []
+        /// What is new since the version that was held, in order.
+        var frames: [MetadataFrame] = []
     }
 
     /// Takes what this broker knew when it ran last.
@@ -53,7 +55,7 @@ final class MetadataCache {
         scheduleCheck()
     }
 
-    /// All that is known, as controllers write it in snapshots; nil before anything was heard.
+    /// All that is known; nil before anything was heard.
     var snapshot: ClusterMetadata? { version > 0 ? cluster : nil }
 
     /// Takes changes, and says what came of them.
@@ -67,7 +69,10 @@ final class MetadataCache {
         defer { scheduleCheck() }
         if let full = update.full {
             // An older snapshot can only have been overtaken on its way.
-            if full.version >= cluster.version { change.deletedTopics = replace(with: full) }
+            if full.metadata.version >= cluster.version {
+                change.deletedTopics = replace(with: full.metadata)
+                change.frames = [.snapshot(full.text, at: cluster.version)]
+            }
             isConfirmed = true
             return change
         }
@@ -77,7 +82,8 @@ final class MetadataCache {
             change.isContinued = update.version <= cluster.version
             return change
         }
-        for (version, command) in update.commands where version > cluster.version {
+        for (version, command, text) in update.commands where version > cluster.version {
+            change.frames.append(.command(text, at: version, after: cluster.version))
             for case .topicDeleted(let topic) in cluster.apply(command, at: version) {
                 forgetLeaders(of: topic)
                 change.deletedTopics.append(topic.name.text)

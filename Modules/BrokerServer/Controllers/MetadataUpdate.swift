@@ -9,13 +9,16 @@ struct MetadataUpdate: Sendable {
         let reason: String
     }
 
-    /// The whole metadata, in place of what is held; nil if only `commands` count.
-    var full: ClusterMetadata?
+    /// A command, and the text that it was read from.
+    typealias Command = (version: MetadataVersion, command: MetadataCommand, text: String)
+
+    /// The whole metadata, in place of what is held, and its text; nil if only `commands` count.
+    var full: (metadata: ClusterMetadata, text: [UInt8])?
     /// The version before the first command.
     var fromVersion: MetadataVersion
     /// The version after the last command.
     var version: MetadataVersion
-    var commands: [(version: MetadataVersion, command: MetadataCommand)] = []
+    var commands: [Command] = []
     var leaders: [LeaderReport]
 
     /// A push.
@@ -32,8 +35,9 @@ struct MetadataUpdate: Sendable {
         leaders = response.leaders
         fromVersion = 0
         if response.full {
+            let text = Array(snapshot.utf8)
             do {
-                full = try ClusterMetadata(json: Array(snapshot.utf8))
+                full = (try ClusterMetadata(json: text), text)
             } catch {
                 throw Unreadable(reason: "\(error)")
             }
@@ -42,14 +46,12 @@ struct MetadataUpdate: Sendable {
         }
     }
 
-    private static func decode(
-        _ texts: [VersionedCommand]
-    ) throws(Unreadable) -> [(version: MetadataVersion, command: MetadataCommand)] {
-        var commands: [(version: MetadataVersion, command: MetadataCommand)] = []
+    private static func decode(_ texts: [VersionedCommand]) throws(Unreadable) -> [Command] {
+        var commands: [Command] = []
         for text in texts {
             do {
                 let command = try MetadataCommand(json: Array(text.command.utf8))
-                commands.append((text.version, command))
+                commands.append((text.version, command, text.command))
             } catch {
                 throw Unreadable(reason: "version \(text.version): \(error)")
             }

@@ -50,6 +50,8 @@ public final class Partition {
     private(set) var appliedBytes: UInt64 = 0
     /// The largest batch that a producer may send; the topic's `max.message.bytes`.
     var messageBytesMax = TopicConfigs.defaults.maxMessageBytes
+    /// How many replicas are to keep up, as the metadata say; nil if they do not.
+    var replicasWanted: Int?
     /// Fetches that wait for this partition; owned by `FetchPurgatory`.
     var waitingFetches: [ParkedFetch] = []
     /// Whether the purgatory looks at this partition at the end of the turn.

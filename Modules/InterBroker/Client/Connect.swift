@@ -33,10 +33,20 @@ public func connectToSpecificBroker(
             }
         }
     do {
-        let channel = try await bootstrap.connect(host: parsed.host, port: parsed.port).get()
+        let channel = try await bootstrap.connect(to: parsed).get()
         return BrokerConnection(channel: channel, address: address)
     } catch {
         throw .connectFailed(address: address, reason: reason(of: error, timeout))
+    }
+}
+
+extension ClientBootstrap {
+    /// Connects; a number that stands for a host need not be looked up, on threads of their own.
+    fileprivate func connect(to address: Address) -> EventLoopFuture<any Channel> {
+        guard let number = try? SocketAddress(ipAddress: address.host, port: address.port) else {
+            return connect(host: address.host, port: address.port)
+        }
+        return connect(to: number)
     }
 }
 

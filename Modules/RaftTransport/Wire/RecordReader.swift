@@ -16,8 +16,11 @@ struct FrameContents {
     /// How many records there were.
     var count: Int { messages.count + heartbeats.count + answers.count }
 
+    /// Room for so many messages is kept; what an election of all groups at once took is not.
+    static let messagesKept = 256
+
     mutating func removeAll() {
-        messages.removeAll(keepingCapacity: true)
+        messages.removeAll(keepingCapacity: messages.capacity <= Self.messagesKept)
         heartbeats.removeAll(keepingCapacity: true)
         answers.removeAll(keepingCapacity: true)
         pieces.removeAll()

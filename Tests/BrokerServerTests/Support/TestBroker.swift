@@ -95,7 +95,7 @@ final class TestBroker: Sendable {
                 random: SystemRandomNumberGenerator(),
                 logger: log.logger
             )
-            let file = MetadataFile(
+            let file = MetadataJournal(
                 directory: path,
                 files: files,
                 executor: reader,
@@ -127,7 +127,7 @@ final class TestBroker: Sendable {
     private static func makeBroker(
         _ manager: RaftManager,
         _ options: BrokerOptions,
-        _ file: MetadataFile,
+        _ file: MetadataJournal,
         _ log: RecordingLog
     ) -> Broker {
         let broker = Broker(

@@ -1,4 +1,5 @@
 import Disk
+import InterBrokerProtocol
 import KafkaProtocol
 import Metadata
 import Model
@@ -7,8 +8,8 @@ import Testing
 @testable import BrokerServer
 
 /// What a broker knows of its cluster while no controller answers.
-@Suite struct MetadataFileTests {
-    private static let path = "\(TestBroker.path)/\(MetadataFile.name)"
+@Suite struct MetadataJournalTests {
+    private static let path = "\(TestBroker.path)/\(MetadataJournal.name)"
 
     /// What the broker says of a topic, and of sending to it.
     private static func errors(
@@ -75,9 +76,9 @@ import Testing
             var other = ClusterMetadata()
             let id = ClusterID(UniqueID(high: 9, low: 9))
             _ = other.apply(.setClusterID(id), at: 7)
-            bytes = other.json
+            bytes = MetadataJournalContent.beginning(with: .snapshot(other.json, at: 7))
         }
-        try first.files.replace(MetadataFile.name, in: TestBroker.path, with: bytes)
+        try first.files.replace(MetadataJournal.name, in: TestBroker.path, with: bytes)
         let second = try await TestBroker.start(after: first, answers: false)
         #expect(try await second.reference.run { $0.metadata.version } == 0)
         let isNamed = second.log.texts.contains { $0.contains("cannot be read") }
@@ -85,13 +86,41 @@ import Testing
         try await second.stop()
     }
 
+    @Test func `what follows a gap is not written; what fills it is`() async throws {
+        let broker = try await TestBroker.start()
+        try await broker.createTopic("t")
+        let known = try await broker.reference.run { $0.metadata.version }
+        let command = String(decoding: MetadataCommand.allocateProducerIDs(5).json, as: UTF8.self)
+        let late = try MetadataUpdate(
+            MetadataChangedRequest(
+                version: known + 2,
+                fromVersion: known + 1,
+                commands: [VersionedCommand(version: known + 2, command: command)]
+            )
+        )
+        try await broker.reference.run { $0.apply(late) }
+        #expect(try await Self.stored(by: broker).metadata.version == known)
+        try await broker.createTopic("u")
+        #expect(try await Self.stored(by: broker).metadata.topics.map(\.name.text) == ["t", "u"])
+        try await broker.stop()
+    }
+
+    /// What is on disk once a broker has written all that it knows.
+    private static func stored(by broker: TestBroker) async throws -> MetadataJournalContent {
+        _ = await broker.reference.wait { (broker, done: @escaping @Sendable (Bool) -> Void) in
+            broker.storeMetadata { done(true) }
+        }
+        return try MetadataJournalContent(of: broker.files.open(path, .read))
+    }
+
     @Test func `every change is on disk once the broker has stopped`() async throws {
         let broker = try await TestBroker.start()
         for number in 0..<5 { try await broker.createTopic("t\(number)") }
         try await broker.stop()
         let file = try broker.files.open(Self.path, .read)
-        let stored = try ClusterMetadata(json: file.read(Int(file.size()), at: 0))
-        #expect(stored.topics.map(\.name.text) == (0..<5).map { "t\($0)" })
+        let stored = try MetadataJournalContent(of: file)
+        #expect(stored.damage == nil)
+        #expect(stored.metadata.topics.map(\.name.text) == (0..<5).map { "t\($0)" })
         #expect(broker.files.kind(of: "\(Self.path).new") == nil)
     }
 }
