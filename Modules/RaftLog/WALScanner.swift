@@ -65,11 +65,13 @@ struct WALScanner {
             if let known = sequence {
                 // A header that the disk has lost is an earlier life's; the first frame is not.
                 sequence = max(known, try probe(file, first, id, size: size) ?? 0)
-            }
-            var position = first
-            while sequence == nil, position < size {
-                sequence = try probe(file, position, id, size: size)
-                position += UInt64(WALFormat.blockBytes)
+            } else {
+                // If one stray write has taken the header and the first frame, an earlier life's
+                // frame may stand in the place of the latter: the highest sequence counts.
+                for position in stride(from: first, to: size, by: WALFormat.blockBytes) {
+                    guard let found = try probe(file, position, id, size: size) else { continue }
+                    sequence = max(sequence ?? 0, found)
+                }
             }
             found.append(File(file: file, sequence: sequence ?? 0, bytes: size))
         }

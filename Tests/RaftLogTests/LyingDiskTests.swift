@@ -31,6 +31,32 @@ import Testing
         #expect(again.groups[1001]?.lastIndex == log.lastIndex)
     }
 
+    @Test func `a stray write over a header with an earlier life behind it is a hole`() throws {
+        let (harness, log) = try harnessWithOldFiles()
+        func walPaths() -> [String] { harness.files.paths.filter { $0.contains("/wal/0") } }
+        var old: [UInt8]?
+        var new: String?
+        while new == nil {
+            let before = walPaths().map { ($0, harness.files.contents(of: $0)) }
+            try harness.append(log, term: 1, [makeBatch(bytes: 5000)])
+            new = walPaths().first { path in !before.contains { $0.0 == path } }
+            old = before.first { !walPaths().contains($0.0) }?.1
+        }
+        for _ in 0..<2 { try harness.append(log, term: 1, [makeBatch()]) }
+        harness.files.restart(after: .nothing)
+        let path = try #require(new)
+        var bytes = try #require(harness.files.contents(of: path))
+        // The first frame was written over the header, so that in its place an old one stands.
+        let (header, first) = (0..<WALFormat.blockBytes, WALFormat.blockBytes)
+        let frame = first..<2 * first
+        bytes.replaceSubrange(header, with: bytes[frame])
+        bytes.replaceSubrange(frame, with: try #require(old)[frame])
+        harness.files.replaceContents(of: path, with: bytes)
+        let again = try Harness(harness.files)
+        #expect(again.directory.damage != nil)
+        #expect(again.groups[1001]?.isSuspect ?? true)
+    }
+
     @Test func `a lost frame with a later one behind it makes the groups suspect`() throws {
         let harness = try Harness()
         let log = try harness.create(1001)
