@@ -119,7 +119,9 @@ extension RaftNode {
         _ property: TraceProperty
     ) -> String {
         let voters = tracker.config.voters
-        var text = "{\"tag\":\"trace\",\"event\":{\"name\":\"\(event.rawValue)\""
+        var text = ""
+        text.reserveCapacity(640)
+        text += "{\"tag\":\"trace\",\"event\":{\"name\":\"\(event.rawValue)\""
         text += ",\"nid\":\"\(id)\",\"state\":{\"term\":\(term),\"vote\":\"\(vote)\""
         text += ",\"commit\":\(log.committed)},\"role\":\"\(role)\",\"log\":\(log.lastIndex)"
         text += ",\"conf\":[\(list(voters.incoming.ids)),\(list(voters.outgoing.ids))]"

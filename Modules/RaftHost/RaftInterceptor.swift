@@ -4,6 +4,9 @@ package import Raft
 ///
 /// - Thread: the event loop of the groups.
 package protocol RaftInterceptor: AnyObject {
+    /// Learns that a core begins with what its group's log holds; gives what takes its trace.
+    func starting(from log: any LogStorage) -> TraceHook?
+
     /// Sees a message of a core, to a peer or to its own disk or state machine, before it goes.
     func leaving(_ message: inout Message, of replica: Replica)
 

@@ -60,7 +60,8 @@ extension RaftManager {
 
     /// Keeps a damaged replica where whoever places replicas finds it.
     private func runSilent(_ log: GroupLog, _ stateMachine: any StateMachine, _ reason: String) {
-        let replica = run(log, stateMachine: stateMachine, applied: log.firstIndex - 1)
+        let applied = log.firstIndex - 1
+        let replica = run(log, stateMachine: stateMachine, applied: applied, isSilent: true)
         replica.isSuspect = true
         LogLines.damaged(replica, reason, logger)
     }
@@ -116,7 +117,8 @@ extension RaftManager {
     private func run(
         _ log: GroupLog,
         stateMachine: any StateMachine,
-        applied: LogIndex
+        applied: LogIndex,
+        isSilent: Bool = false
     ) -> Replica {
         var config = RaftConfig(id: log.identity.node)
         config.electionTicks = options.electionTicks
@@ -131,7 +133,8 @@ extension RaftManager {
         config.preVote = true
         config.disableProposalForwarding = true
         config.stepDownOnRemoval = true
-        let node = RaftNode(config: config, storage: log, seed: nextRandom())
+        let trace = isSilent ? nil : interceptor?.starting(from: log)
+        let node = RaftNode(config: config, storage: log, seed: nextRandom(), trace: trace)
         let replica = Replica(
             manager: self,
             log: log,

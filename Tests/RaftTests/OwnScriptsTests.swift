@@ -1,4 +1,5 @@
 import Foundation
+import RaftModel
 import Testing
 
 /// Our own scripts, for what no script of etcd's covers; `scripts/README.md` explains them.
@@ -24,6 +25,15 @@ import Testing
         }
         if let first = outcome.mismatches.first {
             Issue.record("\(outcome.mismatches.count) mismatches, the first:\n\(first)")
+        }
+    }
+
+    @Test(arguments: names)
+    func `what the replicas of a script trace is legal`(name: String) throws {
+        let script = try Script(contentsOf: Self.folder.appendingPathComponent(name))
+        for seed in ConformanceSuite.seeds {
+            let model = ConformanceSuite.traced(script, seed: seed)
+            #expect(model.violation == nil, "seed \(seed), \(model.lineCount) lines")
         }
     }
 

@@ -1,6 +1,7 @@
 import Model
 import Raft
 import RaftHost
+import RaftLog
 
 /// Sees what cores hand to their disk and to each other; spoils it, if that is the run's purpose.
 final class Observer: RaftInterceptor {
@@ -13,6 +14,10 @@ final class Observer: RaftInterceptor {
         self.simulation = simulation
         self.place = place
         life = simulation.hosts[place].life + 1
+    }
+
+    func starting(from log: any LogStorage) -> TraceHook? {
+        (log as? GroupLog).flatMap { simulation.traces?.starting(from: $0) }
     }
 
     func returned(_ answer: @escaping () -> Void) {
@@ -30,6 +35,7 @@ final class Observer: RaftInterceptor {
     }
 
     func stored(_ message: Message, of replica: Replica) {
+        simulation.traces?.stored(message, of: replica)
         simulation.checker.stored(replica.id, replica.nodeID, message)
     }
 }

@@ -43,7 +43,9 @@ public final class Simulation {
     public let mix: FaultMix
     /// The defect that was put in, if any.
     public let sabotage: Sabotage?
-    let checker = Checker()
+    let checker: Checker
+    /// What the cores trace; nil if nobody wants it.
+    let traces: GroupTraces?
     let hosts: [SimulatedHost]
     var random: SeededRandom
     var network: SimulatedNetwork
@@ -73,15 +75,26 @@ public final class Simulation {
 
     /// Prepares a run.
     ///
-    /// - Parameter reader: gets one aligned line for each event; nil for a quiet run.
+    /// - Parameters:
+    ///   - watch: who looks for broken promises; the run itself is the same.
+    ///   - tracer: gets every line that the replicas of a group trace, with the group's number.
+    ///   - reader: gets one aligned line for each event; nil for a quiet run.
     public init(
         seed: UInt64,
         sabotage: Sabotage? = nil,
         mix: FaultMix? = nil,
+        watch: Watch = .checker,
+        tracer: ((UInt64, String) -> Void)? = nil,
         reader: ((String) -> Void)? = nil
     ) {
         self.seed = seed
         self.sabotage = sabotage
+        let checker = Checker(isBlind: watch == .model)
+        self.checker = checker
+        let hasModels = watch != .checker
+        traces =
+            hasModels || tracer != nil
+            ? GroupTraces(hasModels: hasModels, reader: tracer) { checker.fail($0) } : nil
         random = SeededRandom(seed)
         var drawn = FaultMix(&random)
         if let mix { drawn = mix }
@@ -108,6 +121,7 @@ public final class Simulation {
             acknowledged: checker.receipts.values.reduce(0) { $0 + $1.count },
             rests: rests,
             catchUps: catchUps,
+            tracedLines: traces?.lineCount ?? 0,
             traceHash: trace.hash,
             faults: zip(FaultMix.Kind.allCases, faultCounts).map { ($0, $1) },
             violation: checker.violation,
@@ -321,6 +335,8 @@ public struct SimulationResult: Sendable {
     public let rests: Int
     /// How many messages took the lane for catching up.
     public let catchUps: Int
+    /// How many lines the replicas have traced; 0 if nobody wanted them.
+    public let tracedLines: Int
     /// Equal for two runs of one seed.
     public let traceHash: UInt64
     /// How often each kind of misfortune has struck.

@@ -1,4 +1,5 @@
 import Foundation
+import RaftModel
 import Simulation
 import Testing
 
@@ -12,6 +13,14 @@ import Testing
         ProcessInfo.processInfo.environment[name].flatMap(Int.init) ?? standard
     }
 
+    /// Half of the runs are held to the model, too: these take nearly twice as long.
+    private static func watch(_ seed: UInt64) -> Watch { seed % 2 == 0 ? .both : .checker }
+
+    private static func command(_ seed: UInt64, _ steps: Int) -> String {
+        let model = watch(seed) == .both ? " --model" : ""
+        return "martlet-simulate \(seed) --steps \(steps)\(model) --lines"
+    }
+
     @Test func `no seed breaks a promise`() async {
         let (steps, count) = (Self.steps, UInt64(Self.seeds))
         let start = ContinuousClock.now
@@ -19,8 +28,8 @@ import Testing
             for lane in 0..<UInt64(2) {
                 group.addTask {
                     stride(from: 1 + lane, through: count, by: 2).map { seed in
-                        CrashNote.set("died in: martlet-simulate \(seed) --steps \(steps) --lines")
-                        return Simulation(seed: seed).run(steps: steps)
+                        CrashNote.set("died in: \(Self.command(seed, steps))")
+                        return Simulation(seed: seed, watch: Self.watch(seed)).run(steps: steps)
                     }
                 }
             }
@@ -32,7 +41,7 @@ import Testing
                     """
                     \(violation)
                     \(result.mix)
-                    repeat: martlet-simulate \(result.seed) --steps \(steps) --lines
+                    repeat: \(Self.command(result.seed, steps))
                     """
                 )
             }
@@ -60,6 +69,22 @@ import Testing
         #expect(last.hasPrefix("trace hash "))
         let hash = Simulation(seed: seed).run(steps: 3_000).traceHash
         #expect(UInt64(last.dropFirst("trace hash ".count), radix: 16) == hash)
+    }
+
+    @Test func `the model looks on and changes nothing`() {
+        var lines: [UInt64: [String]] = [:]
+        let watched = Simulation(seed: 3, watch: .both) { lines[$0, default: []].append($1) }
+            .run(steps: 3_000)
+        #expect(watched.violation == nil)
+        #expect(watched.traceHash == Simulation(seed: 3).run(steps: 3_000).traceHash)
+        #expect(lines.values.contains { $0.count > 1_000 })
+        for (_, lines) in lines {
+            // What is written down can be judged later, by whoever finds it.
+            var model = RaftModel()
+            for line in lines { model.read(line) }
+            #expect(model.violation == nil)
+            #expect(model.lineCount == lines.count)
+        }
     }
 
     /// What the tool prints, one line for each event included.

@@ -15,7 +15,7 @@ struct Simulate: AsyncParsableCommand {
     )
 
     @Argument(help: "The seed, or the first of several.")
-    var seed: UInt64
+    var seed: UInt64 = 1
 
     @Option(help: "How many events with faults each run has.")
     var steps = 20_000
@@ -35,9 +35,29 @@ struct Simulate: AsyncParsableCommand {
     @Option(help: "Put a defect in: \(Sabotage.allCases.map(\.rawValue).joined(separator: ", ")).")
     var sabotage: Sabotage?
 
+    @Flag(help: "Hold every group's trace to the model, too.")
+    var model = false
+
+    @Flag(help: "Hold every group's trace to the model, and look for nothing else.")
+    var modelAlone = false
+
+    @Option(help: "Write the trace of group 1001 to the file FILE.1001, and so on.")
+    var trace: String?
+
+    @Option(help: "Run nothing: hold the trace of one group in this file to the model.")
+    var checkTrace: String?
+
+    func validate() throws {
+        guard trace == nil || count == 1 else {
+            throw ValidationError("--trace writes the files of one run: leave out --count")
+        }
+    }
+
     func run() async throws {
+        if let checkTrace { return try check(checkTrace) }
         let start = ContinuousClock.now
         let (steps, sabotage, lines) = (steps, sabotage, lines)
+        let (watch, trace) = (watch, trace)
         let (first, end, jobs) = (seed, seed + max(1, count), max(1, jobs))
         let deadline = start + .seconds(60 * minutes)
         var runs = 0
@@ -51,11 +71,17 @@ struct Simulate: AsyncParsableCommand {
                 let seed = next
                 next += 1
                 group.addTask {
-                    let command = Self.command(seed, steps, sabotage)
+                    let command = Self.command(seed, steps, sabotage, watch)
                     CrashNote.set("the process died in: \(command)")
                     let reader: ((String) -> Void)? = lines ? { print($0) } : nil
-                    return Simulation(seed: seed, sabotage: sabotage, reader: reader)
-                        .run(steps: steps)
+                    let writer = trace.map { TraceFiles.Writer(prefix: $0) }
+                    return Simulation(
+                        seed: seed,
+                        sabotage: sabotage,
+                        watch: watch,
+                        tracer: writer.map { writer in { writer.write($0, $1) } },
+                        reader: reader
+                    ).run(steps: steps)
                 }
             }
             for _ in 0..<jobs { begin() }
@@ -81,6 +107,15 @@ struct Simulate: AsyncParsableCommand {
         if brokenRuns > 0 { throw ExitCode.failure }
     }
 
+    private var watch: Watch { modelAlone ? .model : model ? .both : .checker }
+
+    private func check(_ path: String) throws {
+        let (lines, violation) = try TraceFiles.check(path)
+        guard let violation else { return print("\(lines) lines, all of them legal") }
+        print("BROKEN: \(violation)")
+        throw ExitCode.failure
+    }
+
     private static func sum(
         _ faults: [(kind: FaultMix.Kind, count: Int)],
         _ others: [(kind: FaultMix.Kind, count: Int)]
@@ -100,19 +135,26 @@ struct Simulate: AsyncParsableCommand {
             of leaders at rest, \(result.catchUps) messages for catching up
             """
         )
+        if result.tracedLines > 0 { print("  \(result.tracedLines) lines traced") }
         if count == 1 {
             print("  what struck: \(Self.text(result.faults.filter { $0.count > 0 }))")
         }
         if let violation = result.violation {
             print("  \(result.mix)\n  BROKEN: \(violation)")
-            print("  repeat: \(Self.command(result.seed, steps, sabotage))")
+            print("  repeat: \(Self.command(result.seed, steps, sabotage, watch))")
         }
         print("trace hash \(Self.hexadecimal(result.traceHash))")
     }
 
-    private static func command(_ seed: UInt64, _ steps: Int, _ sabotage: Sabotage?) -> String {
+    private static func command(
+        _ seed: UInt64,
+        _ steps: Int,
+        _ sabotage: Sabotage?,
+        _ watch: Watch
+    ) -> String {
         var text = "martlet-simulate \(seed) --steps \(steps)"
         if let sabotage { text += " --sabotage \(sabotage.rawValue)" }
+        if watch != .checker { text += watch == .both ? " --model" : " --model-alone" }
         return text + " --lines"
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import RaftModel
 import Testing
 
 /// The scripts of etcd's raft, which are data beside the repository, and how many we satisfy.
@@ -35,6 +36,18 @@ enum ConformanceSuite {
         guard let root else { throw ScriptError("the scripts are absent") }
         let script = try Script(contentsOf: root.appendingPathComponent(name))
         return ScriptOutcome(script, seeds) { interpreter(for: name, seed: $0) }
+    }
+
+    /// The model, after the traces of an interaction script.
+    static func traced(_ name: String, seed: UInt64) throws -> RaftModel {
+        guard let root else { throw ScriptError("the scripts are absent") }
+        return traced(try Script(contentsOf: root.appendingPathComponent(name)), seed: seed)
+    }
+
+    static func traced(_ script: Script, seed: UInt64) -> RaftModel {
+        let interpreter = InteractionInterpreter(seed: seed)
+        for directive in script.directives { _ = interpreter.run(directive) }
+        return interpreter.trace.model
     }
 
     private static func interpreter(for name: String, seed: UInt64) -> any ScriptInterpreter {

@@ -1,3 +1,4 @@
+import RaftModel
 import Testing
 
 @Suite struct ConformanceTests {
@@ -6,6 +7,16 @@ import Testing
         let outcome = try ConformanceSuite.run(name)
         if let first = outcome.mismatches.first {
             Issue.record("\(outcome.mismatches.count) mismatches, the first:\n\(first)")
+        }
+    }
+
+    @Test(arguments: ConformanceSuite.names.filter { $0.hasPrefix("interaction/") })
+    func `what the replicas of a script trace is legal`(name: String) throws {
+        // It has the checks of proposals switched off, and proposes what they would refuse.
+        let isUnchecked = name.hasSuffix("confchange_disable_validation.txt")
+        for seed in ConformanceSuite.seeds {
+            let model = try ConformanceSuite.traced(name, seed: seed)
+            #expect(model.violation?.rule == (isUnchecked ? .legalAppend : nil), "seed \(seed)")
         }
     }
 

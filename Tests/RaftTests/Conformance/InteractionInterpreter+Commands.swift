@@ -38,7 +38,8 @@ extension InteractionInterpreter {
                     config: config,
                     snapshot: snapshot,
                     seed: seed &* 1_000_003 &+ config.id.rawValue,
-                    output: output
+                    output: output,
+                    trace: trace
                 )
             )
         }

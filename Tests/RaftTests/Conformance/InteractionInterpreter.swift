@@ -7,6 +7,7 @@ final class InteractionInterpreter: ScriptInterpreter {
     /// What is on its way, responses of the local threads included.
     var messages: [Message] = []
     let output = ScriptOutput()
+    let trace = ScriptTrace()
     let seed: UInt64
 
     init(seed: UInt64) { self.seed = seed }
@@ -108,7 +109,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         let ready = node.node.ready()
         output.write("\(ready)")
         if !node.config.asyncStorageWrites {
-            try node.storage.append(ready.hardState, ready.entries, ready.snapshot)
+            try node.write(ready.hardState, ready.entries, ready.snapshot)
             try node.apply(ready.committedEntries)
         }
         for message in ready.messages {
@@ -127,7 +128,7 @@ final class InteractionInterpreter: ScriptInterpreter {
         }
         let (message, responses) = take(&node.appendWork)
         let state = HardState(term: message.term, vote: message.vote, commit: message.commit)
-        try node.storage.append(state, message.entries, message.snapshot)
+        try node.write(state, message.entries, message.snapshot)
         respond(responses)
     }
 

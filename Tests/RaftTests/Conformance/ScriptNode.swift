@@ -10,15 +10,28 @@ final class ScriptNode {
     var node: RaftNode
     private let seed: UInt64
     private let output: ScriptOutput
+    private let trace: ScriptTrace
 
-    init(config: RaftConfig, snapshot: Snapshot, seed: UInt64, output: ScriptOutput) throws {
+    init(
+        config: RaftConfig,
+        snapshot: Snapshot,
+        seed: UInt64,
+        output: ScriptOutput,
+        trace: ScriptTrace
+    ) throws {
         self.config = config
         self.storage = try ScriptStorage(snapshot)
         self.seed = seed
         self.output = output
-        self.node = RaftNode(config: config, storage: storage, seed: seed) { level, line in
-            output.log(level, line)
-        }
+        self.trace = trace
+        trace.recovered(config.id, storage)
+        self.node = RaftNode(
+            config: config,
+            storage: storage,
+            seed: seed,
+            log: { output.log($0, $1) },
+            trace: { trace.read($0()) }
+        )
     }
 
     /// Starts anew from what was written; the state machine keeps what it has applied.
@@ -27,10 +40,21 @@ final class ScriptNode {
         applyWork = []
         var config = config
         config.applied = storage.history.last?.metadata.index ?? 0
-        let output = output
-        node = RaftNode(config: config, storage: storage, seed: seed &+ 1) { level, line in
-            output.log(level, line)
-        }
+        let (output, trace) = (output, trace)
+        trace.recovered(config.id, storage)
+        node = RaftNode(
+            config: config,
+            storage: storage,
+            seed: seed &+ 1,
+            log: { output.log($0, $1) },
+            trace: { trace.read($0()) }
+        )
+    }
+
+    /// Carries out a write.
+    func write(_ state: HardState?, _ entries: EntryList, _ snapshot: Snapshot?) throws {
+        try storage.append(state, entries, snapshot)
+        trace.stored(id, state, entries, snapshot)
     }
 
     var id: NodeID { config.id }
