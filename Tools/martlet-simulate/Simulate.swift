@@ -91,7 +91,8 @@ struct Simulate: AsyncParsableCommand {
                 runs += 1
                 events += result.steps
                 faults = faults.isEmpty ? result.faults : Self.sum(faults, result.faults)
-                if result.violation == nil { begin() } else { brokenRuns += 1 }
+                if result.violation != nil { brokenRuns += 1 }
+                if brokenRuns < Self.brokenRunsMax { begin() }
             }
         }
         if count > 1 {
@@ -106,6 +107,9 @@ struct Simulate: AsyncParsableCommand {
         }
         if brokenRuns > 0 { throw ExitCode.failure }
     }
+
+    /// A defect that breaks so many runs needs no further ones.
+    private static let brokenRunsMax = 10
 
     private var watch: Watch { modelAlone ? .model : model ? .both : .checker }
 
