@@ -33,6 +33,8 @@ final class PartitionQueue {
     private var isBusy = false
     /// A batch has failed, and the others in flight are still to be answered.
     private var isDraining = false
+    /// The producer was closed: nothing goes again.
+    private var isAbandoned = false
 
     init(_ name: PartitionName, producer: LoopProducer) {
         self.name = name
@@ -134,7 +136,7 @@ final class PartitionQueue {
 
     /// Sends what may be sent now.
     func pump() {
-        guard !isBusy, !isDraining, !waiting.isEmpty else { return }
+        guard !isBusy, !isDraining, !isAbandoned, !waiting.isEmpty else { return }
         if needsIdentity { return fetchIdentity() }
         guard let address = producer.core.leader(of: name) else { return findLeader() }
         while inFlight < options.window, !waiting.isEmpty, !isDraining {
@@ -212,6 +214,7 @@ final class PartitionQueue {
     private func take(_ error: KafkaClientError, for batch: ProduceBatch) {
         batch.lastError = error
         batch.mayExist = Self.mayHaveWritten(error) || (batch.mayExist && error.isRetriable)
+        if isAbandoned { return report(batch, offset: -1, error: error) }
         switch error {
         case .refused(.outOfOrderSequenceNumber, _) where isDraining && batch.sequence != nil:
             // Only because an earlier batch has failed.
@@ -369,10 +372,12 @@ final class PartitionQueue {
         for batch in lost { report(batch, offset: -1, error: batch.lastError) }
     }
 
-    /// Fails everything at once.
+    /// Fails everything but what is in flight, which is reported when it is answered.
     func abandon() {
+        isAbandoned = true
         seal()
-        let rest = waiting
+        let rest = failed + waiting
+        failed = []
         waiting = []
         for batch in rest { report(batch, offset: -1, error: .closed) }
     }

@@ -40,6 +40,9 @@ final class FakeBroker: Sendable {
         var requests: [ApiKey: Int] = [:]
         /// Asked before each request; the number counts from 1 per API.
         var mischief: (ApiKey, Int) -> Mischief = { _, _ in .none }
+        /// Whether answers wait until they are released.
+        var holdsAnswers = false
+        var heldAnswers: [() -> Void] = []
         /// The version range of each API; nil takes what the codecs know.
         var range: (ApiKey) -> ClosedRange<Int16>? = { KafkaVersions.advertised($0) }
         var clusterBrokers: [Int32: Address] = [:]
@@ -49,6 +52,13 @@ final class FakeBroker: Sendable {
         var moves: [PartitionKey: [Int32]] = [:]
         /// The cluster's controllers and their addresses.
         var controllers: [Int32: Address] = [:]
+
+        /// Gives the answers that were held, and holds no more.
+        func releaseAnswers() {
+            holdsAnswers = false
+            for answer in heldAnswers { answer() }
+            heldAnswers = []
+        }
     }
 
     struct PartitionKey: Hashable {

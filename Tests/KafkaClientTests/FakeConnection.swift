@@ -27,7 +27,12 @@ final class FakeConnection: ChannelInboundHandler {
             guard let frame = received.readSlice(length: Int(size)) else { return }
             do {
                 guard let answer = try answer(frame) else { continue }
-                context.writeAndFlush(wrapOutboundOut(answer), promise: nil)
+                let channel = context.channel
+                if state.holdsAnswers {
+                    state.heldAnswers.append { channel.writeAndFlush(answer, promise: nil) }
+                } else {
+                    channel.writeAndFlush(answer, promise: nil)
+                }
             } catch {
                 return context.close(promise: nil)
             }

@@ -156,6 +156,30 @@ import Testing
         await broker.stop()
     }
 
+    @Test func `what is refused after the producer was closed is reported`() async throws {
+        let (broker, client) = try await ClusterClientTests.setUp()
+        await broker.with { state in
+            state.mischief = { [unowned state] api, _ in
+                guard api == .produce else { return .none }
+                state.holdsAnswers = true
+                return .refuse(.notLeaderOrFollower)
+            }
+        }
+        let reports = Reports()
+        let producer = await Producer(client, options: Self.oneByOne) { reports.add($1) }
+        try await producer.send((0..<10).map { ClusterClientTests.record("x", tag: $0) })
+        try await reports.until("a batch is in flight") {
+            await broker.with { !$0.heldAnswers.isEmpty }
+        }
+        await producer.close()
+        #expect(reports.count < 10)
+        await broker.with { $0.releaseAnswers() }
+        try await reports.until("all are reported") { reports.count == 10 }
+        #expect(reports.failedTags.sorted() == Array(0..<10))
+        await client.close()
+        await broker.stop()
+    }
+
     @Test func `closing reports what was not written`() async throws {
         let (broker, client) = try await ClusterClientTests.setUp()
         await broker.with { state in

@@ -1,5 +1,6 @@
 import KafkaClient
 import Synchronization
+import Testing
 
 /// Gathers what a producer reports.
 final class Reports: Sendable {
@@ -15,6 +16,15 @@ final class Reports: Sendable {
     var failedTags: [UInt64] {
         all.withLock { $0.filter { $0.error != nil }.flatMap(\.tags) }
     }
+    /// Waits until a condition holds.
+    func until(_ what: String, _ condition: () async -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while await !condition() {
+            try #require(ContinuousClock.now < deadline, "not in time: \(what)")
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
     /// The number of batches.
     var count: Int { all.withLock { $0.count } }
     /// The offset of each written batch.
