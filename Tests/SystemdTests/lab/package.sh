@@ -8,7 +8,40 @@ old=$(echo /srv/martlet_0.1.0_*.deb) new=$(echo /srv/martlet_0.1.1_*.deb)
 apt() { apt-get -q -y -o Dpkg::Use-Pty=0 "$@"; }
 states() { systemctl is-active brokerd controllerd | xargs; }
 version() { dpkg-query -W -f '${Version}' martlet; }
-consume() { timeout 20 kcat -C -b 127.0.0.1:9092 -t orders -o beginning -e -q 2>/tmp/consumed; }
+# Lines that were acknowledged and are not in the topic any more.
+missing() {
+    timeout 20 kcat -C -b 127.0.0.1:9092 -t "$1" -o beginning -e -q 2>/tmp/consumed |
+        sort -u | comm -23 <(sort -u "/tmp/$1.acknowledged") - | wc -l
+}
+# Sends to a topic until `settle`: what is acknowledged is written down, what is not is sent again.
+load() {
+    : >"/tmp/$1.acknowledged"
+    rm -f /tmp/enough
+    (
+        number=0
+        until [ -e /tmp/enough ]; do
+            number=$((number + 1))
+            until timeout 30 kcat -P -b 127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094 -t "$1" \
+                -X acks=all -X message.timeout.ms=3000 <<<"message $number" 2>>/tmp/load.log; do :; done
+            echo "message $number" >>"/tmp/$1.acknowledged"
+        done
+    ) &
+    loader=$!
+    more "$1"
+}
+# Waits until the load has got twenty more acknowledged.
+more() {
+    local before
+    before=$(wc -l <"/tmp/$1.acknowledged")
+    wait_for 30 '[ "$(wc -l <"/tmp/'"$1"'.acknowledged")" -ge '"$((before + 20))"' ]'
+}
+settle() {
+    more "$1"
+    ok "the load goes on afterwards" $?
+    touch /tmp/enough
+    wait "$loader"
+    eq "of $(wc -l <"/tmp/$1.acknowledged") acknowledged messages, missing" "$(missing "$1")" 0
+}
 ip link set lo up
 # A minimal system leaves manuals out.
 rm -f /etc/dpkg/dpkg.cfg.d/docker
@@ -38,26 +71,9 @@ t "a topic is made" martlet topic create orders --partitions 3 --replication-fac
 t "a setting is changed" sed -i 's/^default_partitions:.*/default_partitions: 7/' \
     /etc/martlet/brokerd.yaml
 pids=$(p MainPID brokerd)/$(p MainPID controllerd)
-# What is acknowledged is written down; what is not is sent again, so that nothing may be missing.
-load() {
-    local number=0
-    until [ -e /tmp/enough ]; do
-        number=$((number + 1))
-        until timeout 30 kcat -P -b 127.0.0.1:9092 -t orders -X acks=all \
-            -X message.timeout.ms=3000 <<<"message $number" 2>>/tmp/load.log; do :; done
-        echo "message $number" >>/tmp/acknowledged
-    done
-}
-: >/tmp/acknowledged
-load &
-loader=$!
-wait_for 20 '[ "$(wc -l </tmp/acknowledged)" -ge 20 ]'
-t "apt upgrades it" apt -o Dpkg::Options::=--force-confdef install "$new"
-before=$(wc -l </tmp/acknowledged)
-wait_for 20 '[ "$(wc -l </tmp/acknowledged)" -ge $((before + 20)) ]'
-ok "the load goes on afterwards" $?
-touch /tmp/enough
-wait "$loader"
+load orders
+t "apt upgrades it" apt install "$new"
+settle orders
 eq "the new version is in place" "$(version)" 0.1.1
 eq "both daemons run" "$(states)" "active active"
 [ "$pids" != "$(p MainPID brokerd)/$(p MainPID controllerd)" ]
@@ -65,10 +81,6 @@ ok "they are new processes" $?
 eq "stopped and started in good order" \
     "$(p NRestarts brokerd)/$(p NRestarts controllerd) $(j -u brokerd -u controllerd -p err -o cat)" \
     "0/0 "
-consume | sort -u >/tmp/read
-sort -u /tmp/acknowledged >/tmp/wanted
-eq "of $(wc -l </tmp/wanted) acknowledged messages, missing" \
-    "$(comm -23 /tmp/wanted /tmp/read | wc -l)" 0
 has "the changed setting is kept" "$(cat /etc/martlet/brokerd.yaml)" "default_partitions: 7"
 
 section "an upgrade respects what the operator has switched off"
@@ -78,15 +90,43 @@ eq "brokerd stays off, controllerd runs" "$(states)" "inactive active"
 eq "and stays disabled" "$(systemctl is-enabled brokerd controllerd | xargs)" "disabled enabled"
 systemctl enable --now brokerd 2>/dev/null
 
-section "instances"
-sed -e 's/^broker_id:.*/broker_id: 2/' -e 's/:9092/:9093/; s/:9192/:9193/; s/:9644/:9646/' \
-    /etc/martlet/brokerd.yaml >/etc/martlet/brokerd-2.yaml
-t "a second broker starts" systemctl start brokerd@2
-pid=$(p MainPID brokerd@2)
+section "an upgrade whose settings differ from those that the operator has changed"
+dpkg-deb -R "$new" /tmp/newer
+sed -i 's/^Version:.*/Version: 0.1.2/' /tmp/newer/DEBIAN/control
+echo "# A newer package says more." >>/tmp/newer/etc/martlet/brokerd.yaml
+sed -i '/etc\/martlet/d' /tmp/newer/DEBIAN/md5sums
+dpkg-deb -Znone -b /tmp/newer /srv/martlet_0.1.2.deb >/dev/null
+new=/srv/martlet_0.1.2.deb
+t "apt upgrades it" apt -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+    install "$new"
+eq "the new version is in place" "$(version)" 0.1.2
+has "the changed setting is kept" "$(cat /etc/martlet/brokerd.yaml)" "default_partitions: 7"
+has "the package's own lies beside it" "$(cat /etc/martlet/brokerd.yaml.dpkg-dist)" "says more"
+eq "both daemons run" "$(states)" "active active"
+
+section "an upgrade of three brokers"
+for number in 2 3; do
+    sed -e "s/^broker_id:.*/broker_id: $number/; s/:9092/:909$((number + 1))/" \
+        -e "s/:9192/:919$((number + 1))/; s/:9644/:964$((number + 4))/" \
+        /etc/martlet/brokerd.yaml >/etc/martlet/brokerd-$number.yaml
+    t "brokerd@$number starts" systemctl start "brokerd@$number"
+done
+wait_for 10 '[ "$(martlet cluster status | grep -c "^ *[123]  *127.0.0.1:909")" = 3 ]'
+t "a topic with three copies is made" martlet topic create copies --partitions 3 \
+    --replication-factor 3
+pids=$(p MainPID brokerd@2)/$(p MainPID brokerd@3)
+load copies
 t "apt upgrades it" apt --reinstall install "$new"
-eq "the second broker runs again" "$(p ActiveState brokerd@2)" active
-[ "$pid" != "$(p MainPID brokerd@2)" ]
-ok "as a new process" $?
+settle copies
+eq "all brokers run" "$(systemctl is-active brokerd brokerd@2 brokerd@3 | xargs)" \
+    "active active active"
+[[ $(p MainPID brokerd@2) != "${pids%/*}" && $(p MainPID brokerd@3) != "${pids#*/}" ]]
+ok "as new processes" $?
+eq "one stopped after the other was ready" "$(j -o json SYSLOG_IDENTIFIER=brokerd \
+    MESSAGE_ID=81ce66a1df8a408987777f6e0d2bf029 + SYSLOG_IDENTIFIER=brokerd \
+    MESSAGE_ID=dd4a71d07335451a9c105e44a9ee44c1 --output-fields=_SYSTEMD_UNIT,MESSAGE -o cat |
+    sed -n 's/.*brokerd stops.*/stop/p; s/.*brokerd is ready.*/ready/p' | tail -6 | xargs)" \
+    "stop ready stop ready stop ready"
 
 section "remove"
 t "apt removes it" apt remove martlet
@@ -95,8 +135,7 @@ t "the data stays" test -d /var/lib/martlet/broker
 t "the settings stay" test -f /etc/martlet/brokerd.yaml
 t "apt installs it again" apt install "$new"
 eq "both daemons run" "$(states)" "active active"
-consume | sort -u >/tmp/read
-eq "messages missing" "$(comm -23 /tmp/wanted /tmp/read | wc -l)" 0
+eq "messages missing" "$(missing orders)" 0
 
 section "purge"
 t "apt purges it" apt purge martlet
