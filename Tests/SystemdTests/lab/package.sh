@@ -22,7 +22,9 @@ load() {
         until [ -e /tmp/enough ]; do
             number=$((number + 1))
             until timeout 30 kcat -P -b 127.0.0.1:9092,127.0.0.1:9093,127.0.0.1:9094 -t "$1" \
-                -X acks=all -X message.timeout.ms=3000 <<<"message $number" 2>>/tmp/load.log; do :; done
+                -X acks=all -X message.timeout.ms=3000 <<<"message $number" 2>>/tmp/load.log; do
+                :
+            done
             echo "message $number" >>"/tmp/$1.acknowledged"
         done
     ) &
@@ -78,9 +80,8 @@ eq "the new version is in place" "$(version)" 0.1.1
 eq "both daemons run" "$(states)" "active active"
 [ "$pids" != "$(p MainPID brokerd)/$(p MainPID controllerd)" ]
 ok "they are new processes" $?
-eq "stopped and started in good order" \
-    "$(p NRestarts brokerd)/$(p NRestarts controllerd) $(j -u brokerd -u controllerd -p err -o cat)" \
-    "0/0 "
+eq "nothing had to be started again" "$(p NRestarts brokerd)/$(p NRestarts controllerd)" 0/0
+eq "nothing failed on the way" "$(j -u brokerd -u controllerd -p err -o cat)" ""
 has "the changed setting is kept" "$(cat /etc/martlet/brokerd.yaml)" "default_partitions: 7"
 
 section "an upgrade respects what the operator has switched off"
