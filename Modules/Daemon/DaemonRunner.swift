@@ -23,6 +23,8 @@ public struct DaemonRunner: Sendable {
     public var status: @Sendable () -> String = { "serving" }
     /// Reads the settings again and returns what has changed; an error leaves everything as it was.
     public var reload: (@Sendable () async throws -> String)?
+    /// What follows "is ready" in the journal: who the daemon is, and how to reach it.
+    public var introduction: String?
     /// Which status an error of a service means; storage errors must give ``ExitStatus/storage``.
     public var exitStatus: @Sendable (any Error) -> ExitStatus = { error in
         (error as? DaemonFailure)?.status ?? .failure
@@ -100,7 +102,7 @@ public struct DaemonRunner: Sendable {
         }
         add(
             ReadinessService(position: services.count, line: line, supervisor: supervisor) {
-                [name, logger] in LogLines.ready(name, logger)
+                [name, introduction, logger] in LogLines.ready(name, introduction, logger)
             }
         )
         line.give(0)

@@ -3,8 +3,9 @@ import Systemd
 
 /// The daemon's own events; text, level and id stand here and nowhere else.
 enum LogLines {
-    static func ready(_ name: String, _ logger: Logger) {
-        logger.notice("\(name) is ready", metadata: id(.daemonReady))
+    static func ready(_ name: String, _ introduction: String?, _ logger: Logger) {
+        let rest = introduction.map { ": \($0)" } ?? ""
+        logger.notice("\(name) is ready\(rest)", metadata: id(.daemonReady))
     }
 
     static func stopping(_ name: String, _ reason: String, _ logger: Logger) {

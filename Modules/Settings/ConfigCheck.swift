@@ -15,12 +15,26 @@ public enum ConfigCheck {
         switch role {
         case .broker:
             let settings = try BrokerSettings.load(path: path)
-            return "\(path): broker \(settings.brokerID), clients on \(settings.listeners.client), "
-                + "peers on \(settings.listeners.peer), data in \(settings.dataDirectory)"
+            return "\(path): \(settings.introduction)"
         case .controller:
             let settings = try ControllerSettings.load(path: path)
-            return "\(path): controller \(settings.controllerID), "
-                + "peers on \(settings.listeners.peer), data in \(settings.dataDirectory)"
+            return "\(path): \(settings.introduction)"
         }
+    }
+}
+
+extension BrokerSettings {
+    /// Who the daemon is, where it listens, and where its data lie.
+    public var introduction: String {
+        "broker \(brokerID), clients on \(listeners.client), peers on \(listeners.peer), "
+            + "metrics on http://\(listeners.http)/metrics, data in \(dataDirectory)"
+    }
+}
+
+extension ControllerSettings {
+    /// Who the daemon is, where it listens, and where its data lie.
+    public var introduction: String {
+        "controller \(controllerID), peers on \(listeners.peer), "
+            + "metrics on http://\(listeners.http)/metrics, data in \(dataDirectory)"
     }
 }

@@ -14,15 +14,16 @@ import Testing
         var runner = recorder.runner([
             recorder.service("log"), recorder.service("groups"), recorder.service("listener"),
         ])
+        runner.introduction = "broker 7"
         runner.status = { "serving: 3 partitions" }
         let work = Task { [runner] in await runner.run() }
-        await recorder.wait(for: "notice: testd is ready")
+        await recorder.wait(for: "notice: testd is ready: broker 7")
         runner.control.stop(reason: "SIGTERM")
         #expect(await work.value == .success)
         #expect(
             recorder.story == [
                 "log started", "groups started", "listener started",
-                "READY=1 STATUS=serving: 3 partitions", "notice: testd is ready",
+                "READY=1 STATUS=serving: 3 partitions", "notice: testd is ready: broker 7",
                 "notice: testd stops: SIGTERM", "STOPPING=1 STATUS=stopping",
                 "listener stopped", "groups stopped", "log stopped",
                 "notice: testd has stopped",

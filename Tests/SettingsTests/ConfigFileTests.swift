@@ -40,7 +40,8 @@ import Testing
         let line = try ConfigCheck.run(role: .broker, path: "\(folder)/broker2.yaml")
         #expect(
             line.hasSuffix(
-                "broker 2, clients on 127.0.0.1:9093, peers on 127.0.0.1:9193, data in data/broker2"
+                "broker 2, clients on 127.0.0.1:9093, peers on 127.0.0.1:9193, "
+                    + "metrics on http://127.0.0.1:9646/metrics, data in data/broker2"
             )
         )
         let other = try ConfigCheck.run(role: .controller, path: "\(folder)/controller1.yaml")

@@ -27,6 +27,39 @@ struct SystemdLab {
         #expect(suite.status == 0)
         #expect(suite.output.contains("\ndone: "), "the suite did not reach its end")
     }
+
+    @Test(.enabled(if: LabMachine.canPackage, "apt-get install dpkg-dev debhelper po-debconf"))
+    func `the package is installed, upgraded, removed and purged as apt does it`() throws {
+        let files = FileManager.default.temporaryDirectory
+            .appendingPathComponent("martlet-packages-\(ProcessInfo.processInfo.processIdentifier)")
+        defer { try? FileManager.default.removeItem(at: files) }
+        let folder = files.appendingPathComponent("srv")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        func package(_ arguments: String...) throws -> URL {
+            let made = try LabMachine.run(
+                ["Tools/package-deb", "--quick", "--bin", LabMachine.release] + arguments,
+                [:]
+            )
+            try #require(made.status == 0, "\(made.output)")
+            let path = try #require(made.output.split(separator: "\n").last)
+            let built = URL(fileURLWithPath: String(path))
+            let kept = folder.appendingPathComponent(built.lastPathComponent)
+            try? FileManager.default.removeItem(at: kept)
+            try FileManager.default.moveItem(at: built, to: kept)
+            return kept
+        }
+        let first = try Data(contentsOf: package("--version", "0.1.0"))
+        let second = try Data(contentsOf: package("--version", "0.1.0"))
+        #expect(first == second, "the same executables must give the same bytes")
+        _ = try package("--version", "0.1.1")
+        let suite = try LabMachine.run(
+            ["Tests/SystemdTests/lab/boot.sh", "package.sh", files.path],
+            [:]
+        )
+        print(suite.output)
+        #expect(suite.status == 0)
+        #expect(suite.output.contains("\ndone: "), "the suite did not reach its end")
+    }
 }
 
 /// What the lab asks of the machine that runs the tests.
@@ -60,6 +93,13 @@ private enum LabMachine {
             return "the lab's script cannot be run: \(error)"
         }
     }()
+
+    /// Whether Debian's tools for making packages are here.
+    static var canPackage: Bool {
+        ["dh", "dpkg-buildpackage", "po2debconf"].allSatisfy {
+            FileManager.default.isExecutableFile(atPath: "/usr/bin/\($0)")
+        }
+    }
 
     static func run(
         _ arguments: [String],

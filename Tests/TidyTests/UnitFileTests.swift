@@ -8,6 +8,13 @@ import Testing
     /// The exposure that a daemon may have; redis has 1.2, etcd 9.2.
     static let exposureMax = 1.2
 
+    /// A stand-in for `martlet-topic` that describes itself.
+    static let verb = """
+        #!/bin/sh
+        echo '{"command": {"commandName": "topic", "abstract": "Makes topics.", "arguments": []}}'
+
+        """
+
     let repository = Repository.here
 
     /// A root with the installed units, stand-ins for the binaries, and systemd's own units.
@@ -23,6 +30,11 @@ import Testing
                 to: bin.appendingPathComponent(name)
             )
         }
+        // A verb says what it does, for the manual.
+        let verb = bin.appendingPathComponent("martlet-topic")
+        try files.removeItem(at: verb)
+        try Self.verb.write(to: verb, atomically: true, encoding: .utf8)
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: verb.path)
         // ExecReload's shell, which every system has.
         try files.copyItem(
             at: URL(fileURLWithPath: "/bin/sh").resolvingSymlinksInPath(),
@@ -59,6 +71,9 @@ import Testing
                 "usr/lib/martlet/martlet-topic", "usr/lib/sysusers.d/martlet.conf",
                 "usr/lib/tmpfiles.d/martlet.conf", "usr/lib/systemd/catalog/martlet.catalog",
                 "usr/lib/systemd/system/brokerd.service.d/credentials.conf",
+                "usr/lib/systemd/system-preset/90-martlet.preset", "usr/share/man/man8/brokerd.8",
+                "usr/share/man/man1/martlet-topic.1", "usr/share/man/man5/martlet.yaml.5",
+                "usr/share/bash-completion/completions/martlet",
                 "etc/martlet/brokerd.yaml", "etc/martlet/controllerd.yaml",
                 "usr/share/doc/martlet/broker2.yaml",
             ] {

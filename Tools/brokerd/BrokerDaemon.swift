@@ -93,6 +93,7 @@ final class BrokerDaemon: Sendable {
         )
         let reload = makeReload(arguments, pipeline)
         runner.reload = { try reload.reload().description }
+        runner.introduction = settings.introduction
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in status.withLock { $0 } }

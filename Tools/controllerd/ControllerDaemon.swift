@@ -100,6 +100,7 @@ final class ControllerDaemon: Sendable {
         )
         let reload = makeReload(arguments, pipeline)
         runner.reload = { try reload.reload().description }
+        runner.introduction = settings.introduction
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in statusLine }

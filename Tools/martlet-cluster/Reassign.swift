@@ -8,8 +8,8 @@ struct Reassign: ToolCommand {
         commandName: "reassign",
         abstract: "Moves partitions' copies to other brokers, while clients go on.",
         usage: """
-            martlet cluster reassign <topic>[/<n>] ... --to <broker,...> [<option> ...]
-            martlet cluster reassign <topic>[/<n>] ... --cancel [<option> ...]
+            martlet cluster reassign <topic>[/<n>] ... --to <broker,...> [<option>]
+            martlet cluster reassign <topic>[/<n>] ... --cancel [<option>]
             """,
         discussion: """
             The new copies are filled first; those that are to go are deleted last. Of a whole \

@@ -21,7 +21,7 @@ enum Dispatcher {
         case "help":
             run(arguments[1], ["--help"], verbs)
         case "--version", "version":
-            print("martlet 0.1")
+            print("martlet 0.1.0")
         case let verb?:
             run(verb, Array(arguments.dropFirst()), verbs)
         }

@@ -2,8 +2,8 @@
 # Boots a throw-away Debian 12 with real systemd in a container, runs one suite in it as a boot
 # unit, and prints the suite's lines: `ok N - what` or `FAIL N - what`.
 #
-#   boot.sh SUITE INSTALLED    SUITE: a script of this folder; INSTALLED: the tree that
-#                              `DESTDIR=... Tools/install` has filled
+#   boot.sh SUITE FILES        SUITE: a script of this folder; FILES: a tree that is put into the
+#                              system, such as `DESTDIR=... Tools/install` fills
 #   boot.sh --probe            only finds out whether this machine allows it
 #
 # Exit status: 0 all ok, 1 something failed, 77 this machine does not allow it (with the reason).
@@ -24,8 +24,8 @@ case $# in
 1) [[ $1 == --probe ]] || { sed -n '2,11p' "$0" | cut -c3- && exit 64; } ;;
 2)
     suite=$1 installed=$2
-    [[ -f $here/$suite && -x $installed/usr/sbin/brokerd ]] || {
-        echo "boot.sh: no suite $suite, or nothing installed below $installed"
+    [[ -f $here/$suite && -n $(ls -A "$installed" 2>/dev/null) ]] || {
+        echo "boot.sh: no suite $suite, or nothing below $installed"
         exit 64
     }
     ;;
@@ -70,6 +70,7 @@ container 30 /bin/true >"$d/out/probe.log" 2>&1 ||
 
 cp -a "$installed/." "$d/m/"
 install -m755 "$here/$suite" "$d/m/usr/bin/lab-suite"
+install -m644 "$here/checks.sh" "$d/m/usr/lib/lab-checks.sh"
 cat >"$d/m/etc/systemd/system/lab-suite.service" <<'UNIT'
 [Unit]
 After=multi-user.target

@@ -1,0 +1,65 @@
+# What the suites of this folder have in common; boot.sh puts it beside them.
+# shellcheck shell=bash
+exec >/out/result.txt 2>&1
+count=0 failed=0
+
+# One line for a check, and the reason below it when it failed.
+ok() {
+    count=$((count + 1))
+    if [ "$2" = 0 ]; then
+        echo "ok $count - $1"
+    else
+        failed=$((failed + 1))
+        echo "FAIL $count - $1"
+    fi
+}
+t() {
+    local what=$1
+    shift
+    "$@" >/tmp/o 2>&1
+    local rc=$?
+    ok "$what" $rc
+    [ $rc = 0 ] || sed 's/^/#   /' /tmp/o
+}
+refuses() {
+    local what=$1
+    shift
+    if "$@" >/tmp/o 2>&1; then ok "$what" 1; else ok "$what" 0; fi
+}
+eq() {
+    [ "$2" = "$3" ]
+    local rc=$?
+    ok "$1: $2" $rc
+    [ $rc = 0 ] || echo "#   want: $3"
+}
+has() {
+    [[ $2 == *"$3"* ]]
+    local rc=$?
+    # Of many lines, the one that matters.
+    ok "$1: $(grep -F -m 1 -- "$3" <<<"$2")" $rc
+    [ $rc = 0 ] || sed 's/^/#   /' <<<"want a text with: $3, got: $2"
+}
+section() {
+    echo "# $1"
+    began=$(date +%s.%6N)
+}
+p() { systemctl show -P "$1" "$2"; }
+# The journal since the section began, with everything that was sent to it by now. (Not by cursor:
+# --after-cursor of systemd 252 swallows the first entry that other matches let through.)
+j() { journalctl --sync && journalctl -q --no-pager --since="@$began" "$@"; }
+wait_for() {
+    local tries=$1
+    shift
+    for _ in $(seq "$((tries * 10))"); do
+        eval "$*" && return 0
+        sleep 0.1
+    done
+    return 1
+}
+
+# The last line, without which a suite counts as failed.
+finish() {
+    echo "done: $((count - failed)) ok, $failed failed"
+    sync
+    systemctl poweroff
+}
