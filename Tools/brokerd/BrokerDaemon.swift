@@ -96,6 +96,8 @@ final class BrokerDaemon: Sendable {
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in status.withLock { $0 } }
+        runner.stopWait = settings.stopWait
+        runner.stopObstacle = { await self.stopObstacle() }
         return await runner.run()
     }
 
@@ -416,6 +418,13 @@ final class BrokerDaemon: Sendable {
                 try? await parts.broker.eventLoop.submit { parts.broker.value.shutdown() }.get()
             }
         )
+    }
+
+    /// Which partitions would lose their quorum with this broker.
+    private func stopObstacle() async -> String? {
+        guard let broker = parts.withLock({ $0?.broker }) else { return nil }
+        let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
+        return asked ?? nil
     }
 
     /// Lets other replicas take over before this one goes; waits a short while for them.

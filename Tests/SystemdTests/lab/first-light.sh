@@ -132,7 +132,7 @@ set_key log_level loud
 t "a reload with a bad file is answered as well" systemctl reload brokerd
 wait_for 3 '[[ "$(p StatusText brokerd)" == *"settings refused"* ]]'
 has "STATUS says that the file is refused" "$(p StatusText brokerd)" \
-    "settings refused, see the journal"
+    "log_level must be one of trace, debug"
 has "the journal says why" "$(j -u brokerd -p err -o cat)" "log_level must be one of trace, debug"
 set_key log_level info
 set_key peer_allow_list '["not-a-network"]'
