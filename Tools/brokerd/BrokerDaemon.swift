@@ -349,7 +349,12 @@ final class BrokerDaemon: Sendable {
             "peer listener",
             start: { [self] in
                 let made = try await makePeerListener()
-                try await made.start()
+                let address = settings.listeners.peer
+                if let passed = passedSocket(named: SocketName.peers, for: address) {
+                    try await made.start(onListeningSocket: passed)
+                } else {
+                    try await made.start()
+                }
                 peerServer.withLock { $0 = made }
             },
             stop: { [self] in await peerServer.withLock({ $0 })?.shutdown() }
@@ -398,9 +403,10 @@ final class BrokerDaemon: Sendable {
                 let parts = try recovered()
                 let address = settings.listeners.client
                 do {
+                    let socket = try clientSocket()
                     let channel = try await parts.broker.eventLoop.flatSubmit {
                         parts.broker.value.startTicking()
-                        return KafkaListener.bind(address, broker: parts.broker.value)
+                        return KafkaListener.adopt(socket, broker: parts.broker.value)
                     }.get()
                     listener.withLock { $0 = channel }
                 } catch {
@@ -460,7 +466,8 @@ final class BrokerDaemon: Sendable {
 
 /// Names the key to look at, and the system's own words without NIO's around them.
 func cannotListen(on address: Address, _ key: String, _ error: any Error) -> DaemonFailure {
-    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    var reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    if case .cannotListen(_, let words)? = error as? InterBrokerError { reason = words }
     return DaemonFailure(
         status: .failure,
         reason: "cannot listen on \(address) (\(key)): \(reason ?? "\(error)")"
