@@ -178,7 +178,8 @@ systemctl daemon-reload
 section "command line"
 wide=$({ martlet --help && brokerd --help && controllerd --help &&
     for verb in "topic" "topic create" "topic list" "topic describe" "topic delete" "produce" \
-        "consume" "cluster" "cluster status" "log" "log dump" "log verify" "bench"; do
+        "consume" "cluster" "cluster status" "cluster can-stop" "log" \
+        "log dump" "log verify" "bench"; do
         # shellcheck disable=SC2086
         martlet $verb --help || echo "martlet $verb has no help: $(printf '%80s' .)"
     done; } | awk 'length($0) > 80')
