@@ -6,6 +6,8 @@
 public final class DaemonControl: Sendable {
     enum Event: Sendable {
         case stop(reason: String)
+        /// Nobody has to be waited for any more.
+        case stopNow
         case reload
         case reloaded(Result<String, DaemonFailure>)
         case fail(DaemonFailure)
@@ -21,7 +23,7 @@ public final class DaemonControl: Sendable {
 
     func send(_ event: Event) { continuation.yield(event) }
 
-    /// Stops in good order, as SIGTERM does.
+    /// Stops in good order, as SIGTERM does; a second time ends the wait for others.
     public func stop(reason: String) { send(.stop(reason: reason)) }
 
     /// Reads the settings again, as SIGHUP does.

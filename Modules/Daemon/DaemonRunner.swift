@@ -5,7 +5,8 @@ import UnixSignals
 
 /// Runs a service list from the first start to the exit status.
 ///
-/// - SIGTERM, SIGINT: stop in order. SIGHUP: RELOADING, `reload`, READY.
+/// - SIGTERM, SIGINT: wait while others would lose a quorum, then stop in order; a second one ends
+///   the wait. SIGHUP: RELOADING, `reload`, READY.
 /// - READY=1 follows when every service has started; STOPPING=1 comes before any of them stops.
 /// - STATUS is kept current; EXTEND_TIMEOUT_USEC is sent while start or stop makes progress; the
 ///   watchdog is fed only while every registered part advances or is idle.
@@ -25,6 +26,14 @@ public struct DaemonRunner: Sendable {
     public var reload: (@Sendable () async throws -> String)?
     /// What follows "is ready" in the journal: who the daemon is, and how to reach it.
     public var introduction: String?
+    /// What speaks against a stop, in words for an operator; nil when nothing does.
+    ///
+    /// Asked again and again while the daemon waits, and serves on, before it stops.
+    public var stopObstacle: (@Sendable () async -> String?)?
+    /// How long a stop waits for an obstacle to go away.
+    public var stopWait: Duration = .zero
+    /// Whether the whole system shuts down: then nobody is waited for.
+    public var isSystemStopping: @Sendable () -> Bool = { ServiceManager.isSystemStopping() }
     /// Which status an error of a service means; storage errors must give ``ExitStatus/storage``.
     public var exitStatus: @Sendable (any Error) -> ExitStatus = { error in
         (error as? DaemonFailure)?.status ?? .failure
@@ -133,12 +142,22 @@ public struct DaemonRunner: Sendable {
         var failed: DaemonFailure?
         var isStopping = false
         var isReloading = false
+        var wait: Task<Void, Never>?
+        defer { wait?.cancel() }
         for await event in control.events {
             switch event {
             case .stop(let reason):
+                // Who asks a second time does not want to wait.
+                wait?.cancel()
                 if isStopping { continue }
                 isStopping = true
                 LogLines.stopping(name, reason, logger)
+                wait = Task {
+                    await waitForOthers(supervisor)
+                    control.send(.stopNow)
+                }
+            case .stopNow:
+                if failed != nil { continue }
                 setDeadline(stopTimeout)
                 await group.triggerGracefulShutdown()
             case .fail(let failure):
@@ -147,6 +166,7 @@ public struct DaemonRunner: Sendable {
                 LogLines.failed(name, failure, logger)
                 setDeadline(failTimeout)
                 isStopping = true
+                wait?.cancel()
                 await group.triggerGracefulShutdown()
             case .reload:
                 if isStopping || isReloading { continue }
@@ -168,6 +188,26 @@ public struct DaemonRunner: Sendable {
             }
         }
         return .software
+    }
+
+    /// Returns when a stop takes nothing from anybody, or when it must go on in spite of that.
+    private func waitForOthers(_ supervisor: Supervisor) async {
+        guard let stopObstacle, stopWait > .zero else { return }
+        let end = ContinuousClock.now + stopWait
+        var said: String?
+        while !isSystemStopping(), let obstacle = await stopObstacle() {
+            if said == nil { LogLines.waitsToStop(name, obstacle, logger) }
+            if obstacle != said { supervisor.enter(.waitingToStop(obstacle)) }
+            said = obstacle
+            // Cancelled means asked a second time; the task's sleep ends then as well.
+            try? await Task.sleep(for: .milliseconds(200))
+            if Task.isCancelled {
+                return LogLines.stopsNevertheless(name, "it was asked again", logger)
+            }
+            if .now >= end {
+                return LogLines.stopsNevertheless(name, "its time is over", logger)
+            }
+        }
     }
 
     /// The process ends at the deadline, so this task needs no owner.
@@ -204,7 +244,7 @@ public struct DaemonRunner: Sendable {
             supervisor.ready()
         case .failure(let failure):
             LogLines.settingsRefused(failure.reason, logger)
-            supervisor.ready(note: "settings refused, see the journal")
+            supervisor.ready(note: "settings refused: \(failure.reason)")
         }
     }
 }

@@ -12,6 +12,17 @@ enum LogLines {
         logger.notice("\(name) stops: \(reason)", metadata: id(.daemonStopping))
     }
 
+    static func waitsToStop(_ name: String, _ obstacle: String, _ logger: Logger) {
+        logger.warning(
+            "\(name) waits before it stops: \(obstacle)",
+            metadata: id(.daemonWaitsToStop)
+        )
+    }
+
+    static func stopsNevertheless(_ name: String, _ reason: String, _ logger: Logger) {
+        logger.warning("\(name) waits no longer: \(reason)", metadata: id(.daemonStopping))
+    }
+
     static func stopped(_ name: String, _ logger: Logger) {
         logger.notice("\(name) has stopped", metadata: id(.daemonStopped))
     }

@@ -6,7 +6,17 @@ import Systemd
 enum DaemonPhase: Equatable, Sendable {
     case starting(String)
     case serving
+    /// Asked to stop, and serving on until this does not speak against it any more.
+    case waitingToStop(String)
     case stopping(String)
+
+    /// Whether clients are answered, and every part must go on.
+    var isAnswering: Bool {
+        switch self {
+        case .serving, .waitingToStop: true
+        case .starting, .stopping: false
+        }
+    }
 }
 
 /// Keeps the service manager informed from a thread of its own: status, time extensions, watchdog.
@@ -99,13 +109,13 @@ final class Supervisor: Sendable {
     func look(now: ContinuousClock.Instant = .now) {
         let look = progress.look(now: now)
         let phase = state.withLock { $0.phase }
-        if phase != .serving {
-            if look.hasAdvanced { notifier.send(.extendTimeout(Self.moreTime)) }
+        if phase != .serving, look.hasAdvanced { notifier.send(.extendTimeout(Self.moreTime)) }
+        if !phase.isAnswering {
             notifier.send(.watchdog)
         } else if look.stalled.isEmpty {
             if watchdog != nil { notifier.send(.watchdog) }
         }
-        report(phase == .serving ? look.stalled : [])
+        report(phase.isAnswering ? look.stalled : [])
         sendStatus()
     }
 
@@ -130,6 +140,7 @@ final class Supervisor: Sendable {
     private func line(_ state: State) -> String {
         switch state.phase {
         case .starting(let name): return "starting: \(name)"
+        case .waitingToStop(let obstacle): return "waits to stop: \(obstacle)"
         case .stopping(let name): return "stopping: \(name)"
         case .serving:
             var text = status()

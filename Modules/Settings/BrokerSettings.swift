@@ -47,6 +47,9 @@ public struct BrokerSettings: Equatable, Sendable {
     public var messageBytesMax: Int
     /// `group_initial_rebalance_delay_ms`: a new group waits for members; 0 to 60 s, default 3 s.
     public var groupInitialRebalanceDelay: Duration
+    /// `stop_wait_ms`: how long a stop waits for replicas whose quorum it would take away; 0 to
+    /// 10 min, default 1 min.
+    public var stopWait: Duration
     /// The log's layout.
     public var log: LogSettings
     /// `catch_up_bytes_per_second`: old entries sent to replicas that lag behind, 1 MiB to 16 GiB;
@@ -117,6 +120,7 @@ public struct BrokerSettings: Equatable, Sendable {
             default: 3_000,
             in: 0...60_000
         )
+        stopWait = reader.stopWait()
         log = reader.logSettings(
             walFileBytes: 64 << 20,
             walFiles: 16,

@@ -29,6 +29,9 @@ public struct ControllerSettings: Equatable, Sendable {
     public var peers: PeerSettings
     /// `broker_silence_ms`: silence that makes a broker offline; 500 ms to 10 min, default 3 s.
     public var brokerSilence: Duration
+    /// `stop_wait_ms`: how long a stop waits for controllers whose quorum it would take away; 0 to
+    /// 10 min, default 1 min.
+    public var stopWait: Duration
     /// The log's layout.
     public var log: LogSettings
     /// `log_level`: default info.
@@ -70,6 +73,7 @@ public struct ControllerSettings: Equatable, Sendable {
             default: 3_000,
             in: 500...SettingsReader.millisecondsMax
         )
+        stopWait = reader.stopWait()
         log = reader.logSettings(
             walFileBytes: 8 << 20,
             walFiles: 2,

@@ -44,6 +44,7 @@ extension BrokerSettings {
         keys.compare("offsets_topic_replication_factor", \.offsetsTopicReplicationFactor)
         keys.compare("message_bytes_max", \.messageBytesMax)
         keys.compare("group_initial_rebalance_delay_ms", \.groupInitialRebalanceDelay)
+        keys.compare("stop_wait_ms", \.stopWait)
         keys.compareLog(\.log)
         keys.compare("catch_up_bytes_per_second", \.catchUpBytesPerSecond)
         keys.compare("catch_up_queue_bytes", \.catchUpQueueBytes)
@@ -63,6 +64,7 @@ extension ControllerSettings {
         keys.compare("advertised.peer", \.advertised.peer)
         keys.comparePeers(\.peers)
         keys.compare("broker_silence_ms", \.brokerSilence)
+        keys.compare("stop_wait_ms", \.stopWait)
         keys.compareLog(\.log)
         keys.compare("log_level", \.logLevel)
         return keys.changed

@@ -100,6 +100,11 @@ final class SettingsReader {
         .milliseconds(integer(key, default: standard, in: range))
     }
 
+    /// How long a stop may wait for others; the same key for both daemons.
+    func stopWait() -> Duration {
+        milliseconds("stop_wait_ms", default: 60_000, in: 0...Self.millisecondsMax)
+    }
+
     /// A number of bytes: `1048576`, `1024KiB`, `1MiB`.
     func bytes(_ key: String, default standard: Int, in range: ClosedRange<Int>) -> Int {
         guard let entry = entry(key) else { return standard }

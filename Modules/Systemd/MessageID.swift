@@ -13,6 +13,8 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let daemonReady = MessageID("81ce66a1df8a408987777f6e0d2bf029")
     /// The daemon has begun to stop.
     public static let daemonStopping = MessageID("dd4a71d07335451a9c105e44a9ee44c1")
+    /// The daemon waits before it stops, since others would lose a quorum.
+    public static let daemonWaitsToStop = MessageID("0d58f93156c1487abde4fb990c6de1d5")
     /// The daemon has stopped.
     public static let daemonStopped = MessageID("4761695b766344d4aeb87a373e507592")
     /// The daemon ends because something failed that it cannot work without.
@@ -80,8 +82,9 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
 
     /// Every id, in the catalog's order.
     public static let all: [MessageID] = [
-        daemonReady, daemonStopping, daemonStopped, daemonFailed, settingsRefused,
-        settingsReloaded, storageFailed, progressStalled, logEntriesDropped, clusterCreated,
+        daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed,
+        settingsRefused, settingsReloaded, storageFailed, progressStalled, logEntriesDropped,
+        clusterCreated,
         clusterMismatch, controllerElected, controllerNotAdded, controllerAdded, controllerRemoved,
         brokerOnline, brokerOffline, topicCreated,
         topicDeleted, raftGroupsStarting, raftGroupsStopping, raftGroupStarted,

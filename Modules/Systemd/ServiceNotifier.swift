@@ -28,6 +28,17 @@ public enum ServiceManager {
         return .microseconds(Int64(min(microseconds, UInt64(Int64.max / 1_000))))
     }
 
+    /// Whether the whole system is going down.
+    ///
+    /// systemd says so to whom it may concern in `/run/nologin`: systemd-user-sessions.service
+    /// writes it as one of the first things of a shutdown (and logind five minutes before a planned
+    /// one). `systemctl is-system-running` would need a process, and a bus that may be gone by
+    /// then. The file of a boot is gone once sessions are allowed; a daemon that stops before that
+    /// just waits for nobody.
+    public static func isSystemStopping(file: String = "/run/nologin") -> Bool {
+        access(file, F_OK) == 0
+    }
+
     /// A socket passed in by a `.socket` unit or kept in the file descriptor store.
     public struct ListenSocket: Equatable, Sendable {
         /// `FileDescriptorName=`, or `FDNAME=` of the store.
@@ -50,19 +61,25 @@ public enum ServiceManager {
         }
     }
 
-    /// The listening stream socket with this name.
-    public static func listenSocket(named name: String) -> Int32? {
-        let found = listenSockets().first { socket in
-            let type = Int32(SOCK_STREAM.rawValue)
-            return socket.name == name && sd_is_socket(socket.descriptor, 0, type, 1) > 0
-        }
-        return found?.descriptor
+    /// The listening stream sockets with this name: a unit's, one that was kept, or both.
+    public static func listenSockets(named name: String) -> [Int32] {
+        let type = Int32(SOCK_STREAM.rawValue)
+        return listenSockets()
+            .filter { $0.name == name && sd_is_socket($0.descriptor, 0, type, 1) > 0 }
+            .map(\.descriptor)
     }
 
     /// Gives a descriptor to the manager, which keeps it over a restart.
+    ///
+    /// The manager has a duplicate of its own once this returns.
     public static func store(descriptor: Int32, name: String) -> Bool {
         var descriptors = [descriptor]
         return sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=\(name)", &descriptors, 1) > 0
+    }
+
+    /// Lets the manager forget the descriptors that it keeps under this name.
+    public static func forget(name: String) {
+        _ = sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=\(name)")
     }
 
     /// The directory of `LoadCredential=` files, nil without any.

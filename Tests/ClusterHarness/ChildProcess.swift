@@ -15,11 +15,14 @@ package final class ChildProcess {
     private var exit: Exit?
 
     /// Starts a program; its standard streams are files, and it inherits no other descriptor.
+    ///
+    /// - Parameter passing: a descriptor that it gets as its number 3 nevertheless.
     package init(
         _ program: String,
         _ arguments: [String],
         environment: [String: String],
         input: String = "/dev/null",
+        passing: Int32? = nil,
         output: String,
         errors: String
     ) throws {
@@ -30,6 +33,7 @@ package final class ChildProcess {
         posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, errors, flags, 0o644)
+        if let passing { posix_spawn_file_actions_adddup2(&actions, passing, 3) }
         Self.keepDescriptorsToOurselves()
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

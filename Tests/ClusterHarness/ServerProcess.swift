@@ -16,6 +16,8 @@ package final class ServerProcess {
     package internal(set) var endpoint = ""
     private let settingsFile: String
     private let directory: String
+    /// Its client listener's port; 0 for a controller.
+    package internal(set) var clientPort: UInt16 = 0
     private var process: ChildProcess?
     private var socket: NotifySocket?
 
@@ -38,7 +40,9 @@ package final class ServerProcess {
     }
 
     /// Starts the daemon; it is not ready yet.
-    package func start() throws {
+    ///
+    /// - Parameter passing: a listening socket as systemd passes it, with its name.
+    package func start(passing: (name: String, descriptor: Int32)? = nil) throws {
         precondition(process?.poll() != nil || process == nil, "\(program)\(number) runs already")
         // An older one takes its name away when it goes.
         socket = nil
@@ -46,17 +50,35 @@ package final class ServerProcess {
         var environment = commandEnvironment()
         environment["NOTIFY_SOCKET"] = socket.path
         self.socket = socket
+        var command = [try Places.product(program), "--config", settingsFile]
+        if let passing {
+            environment["LISTEN_FDS"] = "1"
+            environment["LISTEN_FDNAMES"] = passing.name
+            // Only the process itself knows the number that it will have.
+            command = ["/bin/sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh"] + command
+        }
         process = try ChildProcess(
-            Places.product(program),
-            ["--config", settingsFile],
+            command[0],
+            Array(command.dropFirst()),
             environment: environment,
+            passing: passing?.descriptor,
             output: logFile,
             errors: logFile
         )
     }
 
+    /// Adds a line to the settings file.
+    package func addSetting(_ line: String) throws {
+        try writeFile(settingsFile, readFile(settingsFile) + line + "\n")
+    }
+
     /// Waits for the daemon's READY=1.
-    package func waitUntilReady(within patience: Duration = .seconds(30)) async throws {
+    ///
+    /// - Returns: where its further messages come in; who keeps it must read it.
+    @discardableResult
+    package func waitUntilReady(
+        within patience: Duration = .seconds(30)
+    ) async throws -> NotifySocket {
         guard let socket else { throw HarnessError("\(program)\(number) was not started") }
         try await eventually("\(program)\(number) is ready", within: patience) {
             socket.receive()
@@ -67,6 +89,7 @@ package final class ServerProcess {
         }
         // Left unread it would fill up, and the daemon would wait for it.
         self.socket = nil
+        return socket
     }
 
     /// Whether its process runs.

@@ -45,6 +45,15 @@ package final class NotifySocket {
     package private(set) var status = ""
     /// Whether `READY=1` has come.
     package private(set) var isReady = false
+    /// How often more time was asked for.
+    package private(set) var extensions = 0
+    /// Every message that has come, as it was sent.
+    package private(set) var messages: [String] = []
+    /// The descriptors that were given away to be kept, by name; they belong to this object.
+    package private(set) var kept: [(name: String, descriptor: Int32)] = []
+
+    /// The names of those that are to be kept no longer.
+    package private(set) var forgotten: [String] = []
 
     /// Listens at a path of at most 107 bytes.
     package init(path: String) throws {
@@ -69,19 +78,55 @@ package final class NotifySocket {
 
     deinit {
         close(descriptor)
+        for one in kept { close(one.descriptor) }
         unlink(path)
     }
 
     /// Takes what has arrived.
     package func receive() {
-        var buffer = [UInt8](repeating: 0, count: 4_096)
-        while true {
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count > 0 else { return }
-            let text = String(decoding: buffer[..<count], as: UTF8.self)
+        while let (text, descriptors) = next() {
+            messages.append(text)
+            var name = ""
             for line in text.split(separator: "\n") {
                 if line == "READY=1" { isReady = true }
+                if line.hasPrefix("EXTEND_TIMEOUT_USEC=") { extensions += 1 }
+                if line.hasPrefix("FDNAME=") { name = String(line.dropFirst(7)) }
                 if line.hasPrefix("STATUS=") { status = String(line.dropFirst(7)) }
+            }
+            if text.hasPrefix("FDSTOREREMOVE=1") { forgotten.append(name) }
+            kept += descriptors.map { (name, $0) }
+        }
+    }
+
+    /// One datagram and the descriptors that came with it; nil when none waits.
+    private func next() -> (String, [Int32])? {
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        // A header of 16 bytes, then the descriptors: Swift does not see the CMSG macros.
+        var control = [UInt64](repeating: 0, count: 16)
+        let size = control.count * 8
+        return buffer.withUnsafeMutableBytes { bytes -> (String, [Int32])? in
+            control.withUnsafeMutableBytes { control -> (String, [Int32])? in
+                var part = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                return withUnsafeMutablePointer(to: &part) { part -> (String, [Int32])? in
+                    var message = msghdr()
+                    message.msg_iov = part
+                    message.msg_iovlen = 1
+                    message.msg_control = control.baseAddress
+                    message.msg_controllen = size
+                    let flags = Int32(MSG_CMSG_CLOEXEC)
+                    let count = recvmsg(descriptor, &message, flags)
+                    guard count > 0 else { return nil }
+                    let text = String(decoding: bytes[..<count], as: UTF8.self)
+                    let header = control.load(as: cmsghdr.self)
+                    guard message.msg_controllen >= 16, header.cmsg_level == SOL_SOCKET,
+                        header.cmsg_type == Int32(SCM_RIGHTS)
+                    else { return (text, []) }
+                    let end = min(Int(header.cmsg_len), size)
+                    let found = stride(from: 16, to: end, by: 4).map {
+                        control.load(fromByteOffset: $0, as: Int32.self)
+                    }
+                    return (text, found)
+                }
             }
         }
     }

@@ -7,6 +7,8 @@ package struct ClusterShape: Sendable {
     package var controllers = 1
     /// How many brokers; their numbers start at 1.
     package var brokers = 3
+    /// How many milliseconds a controller's stop waits for others: tests end whole clusters.
+    package var controllerStopWait = 0
     /// Lines for each broker's settings file that differ from the tests' usual ones.
     package var brokerSettings: [String: String] = [:]
 
@@ -30,7 +32,7 @@ package final class TestCluster {
         let home = directory
         let endpoints = try (1...shape.controllers).map { "\($0)@127.0.0.1:\(try Ports.free())" }
         controllers = try (1...shape.controllers).map {
-            try Self.controller($0, endpoints, in: home)
+            try Self.controller($0, endpoints, in: home, stopWait: shape.controllerStopWait)
         }
         let list = Self.list(endpoints)
         var clients: [String] = []
@@ -64,7 +66,8 @@ package final class TestCluster {
     private static func controller(
         _ number: Int,
         _ endpoints: [String],
-        in home: String
+        in home: String,
+        stopWait: Int = 0
     ) throws -> ServerProcess {
         guard let own = endpoints.first(where: { $0.hasPrefix("\(number)@") }) else {
             throw HarnessError("no controller \(number) among \(endpoints)")
@@ -85,6 +88,7 @@ package final class TestCluster {
             \(list(endpoints))
             wal_file_bytes: 1048576
             wal_files: 2
+            stop_wait_ms: \(stopWait)
 
             """
         }
@@ -110,6 +114,8 @@ package final class TestCluster {
             "default_replication_factor": "\(min(3, shape.brokers))",
             "wal_file_bytes": "4194304",
             "wal_files": "4",
+            // Tests end whole clusters, one daemon after the other.
+            "stop_wait_ms": "0",
         ]
         settings.merge(shape.brokerSettings) { _, own in own }
         return settings.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }

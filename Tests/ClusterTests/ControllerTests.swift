@@ -226,7 +226,7 @@ extension ClusterTests {
 
 extension ServerProcess {
     /// Waits for words in this daemon's log.
-    fileprivate func untilLogged(_ words: String) async throws {
+    func untilLogged(_ words: String) async throws {
         try await eventually("\(program)\(number) says: \(words)") {
             readFile(logFile).contains(words)
         }
@@ -262,7 +262,7 @@ extension TestCluster {
     }
 
     /// Waits until these controllers vote and are led, and no others are there; all but one answer.
-    fileprivate func untilControllers(_ numbers: [Int], away: Int? = nil) async throws {
+    func untilControllers(_ numbers: [Int], away: Int? = nil) async throws {
         try await eventually("the controllers are \(numbers)") {
             let shown = try await shownControllers()
             return shown.map(\.number) == numbers

@@ -131,6 +131,105 @@ import Testing
         #expect(recorder.story.contains("error: testd did not stop in time and ends as it is"))
     }
 
+    /// A daemon that waits before it stops, until `obstacle` is nil.
+    private func waiting(_ obstacle: Obstacle) -> DaemonRunner {
+        var runner = recorder.runner([recorder.service("log")])
+        runner.stopWait = .seconds(3600)
+        runner.stopObstacle = { obstacle.text.withLock { $0 } }
+        runner.isSystemStopping = { false }
+        return runner
+    }
+
+    private final class Obstacle: Sendable {
+        let text = Mutex<String?>("broker 2 is away")
+        let isSystemStopping = Mutex(false)
+    }
+
+    private static let waits = "STATUS=waits to stop: broker 2 is away"
+
+    @Test func `a stop waits while others need this daemon, says so, and then goes on`() async {
+        let obstacle = Obstacle()
+        let runner = waiting(obstacle)
+        let work = Task { [runner] in await runner.run() }
+        await recorder.wait(for: "notice: testd is ready")
+        runner.control.stop(reason: "SIGTERM")
+        await recorder.wait(for: Self.waits)
+        #expect(
+            recorder.story.contains("warning: testd waits before it stops: broker 2 is away")
+        )
+        #expect(!recorder.story.contains("log stopped"))
+        #expect(!recorder.story.contains("STOPPING=1 STATUS=stopping"))
+        obstacle.text.withLock { $0 = nil }
+        #expect(await work.value == .success)
+        #expect(recorder.story.contains("log stopped"))
+        #expect(!recorder.story.contains { $0.contains("waits no longer") })
+    }
+
+    @Test func `who asks a second time does not wait`() async {
+        let runner = waiting(Obstacle())
+        let work = Task { [runner] in await runner.run() }
+        await recorder.wait(for: "notice: testd is ready")
+        runner.control.stop(reason: "SIGTERM")
+        await recorder.wait(for: Self.waits)
+        runner.control.stop(reason: "SIGTERM")
+        #expect(await work.value == .success)
+        #expect(
+            recorder.story.contains("warning: testd waits no longer: it was asked again")
+        )
+    }
+
+    @Test func `a wait ends with its time`() async {
+        var runner = waiting(Obstacle())
+        runner.stopWait = .milliseconds(1)
+        let work = Task { [runner] in await runner.run() }
+        await recorder.wait(for: "notice: testd is ready")
+        runner.control.stop(reason: "SIGTERM")
+        #expect(await work.value == .success)
+        #expect(recorder.story.contains("warning: testd waits no longer: its time is over"))
+    }
+
+    @Test func `a system that shuts down waits for nobody, also when it begins later`() async {
+        let obstacle = Obstacle()
+        var runner = waiting(obstacle)
+        runner.isSystemStopping = { obstacle.isSystemStopping.withLock { $0 } }
+        let work = Task { [runner] in await runner.run() }
+        await recorder.wait(for: "notice: testd is ready")
+        runner.control.stop(reason: "SIGTERM")
+        await recorder.wait(for: Self.waits)
+        obstacle.isSystemStopping.withLock { $0 = true }
+        #expect(await work.value == .success)
+    }
+
+    @Test func `what fails meanwhile ends the wait`() async {
+        let runner = waiting(Obstacle())
+        let work = Task { [runner] in await runner.run() }
+        await recorder.wait(for: "notice: testd is ready")
+        runner.control.stop(reason: "SIGTERM")
+        await recorder.wait(for: Self.waits)
+        runner.control.fail(.storage, reason: "disk broken")
+        #expect(await work.value == .storage)
+    }
+
+    @Test func `time is asked for while a daemon waits to stop, and its parts are watched`() {
+        let progress = ProgressRegistry()
+        let ticks = progress.ticking("event loop")
+        let supervisor = Supervisor(
+            notifier: recorder,
+            progress: progress,
+            status: { "serving" },
+            watchdog: .seconds(1),
+            logger: recorder.logger
+        )
+        supervisor.enter(.waitingToStop("broker 2 is away"))
+        ticks.advance()
+        supervisor.look()
+        #expect(recorder.events.contains("EXTEND_TIMEOUT_USEC=30000000"))
+        #expect(recorder.events.contains("WATCHDOG=1"))
+        let fed = recorder.events.count { $0 == "WATCHDOG=1" }
+        supervisor.look(now: .now + .seconds(3600))
+        #expect(recorder.events.count { $0 == "WATCHDOG=1" } == fed)
+    }
+
     @Test func `a reload says RELOADING and READY`() async {
         var runner = recorder.runner([recorder.service("log")])
         runner.reload = { "log_level" }
@@ -154,7 +253,9 @@ import Testing
         let work = Task { [runner] in await runner.run() }
         await recorder.wait(for: "notice: testd is ready")
         runner.control.reload()
-        await recorder.wait(for: "READY=1 STATUS=serving; settings refused, see the journal")
+        await recorder.wait(
+            for: "READY=1 STATUS=serving; settings refused: b.yaml:3: unknown key"
+        )
         runner.control.stop(reason: "SIGTERM")
         #expect(await work.value == .success)
         #expect(

@@ -36,6 +36,7 @@ private let least = "broker_id: 1\ncontrollers: [\"1@127.0.0.1:9190\"]\n"
         #expect(settings.offsetsTopicReplicationFactor == 3)
         #expect(settings.messageBytesMax == 1_048_576)
         #expect(settings.groupInitialRebalanceDelay == .seconds(3))
+        #expect(settings.stopWait == .seconds(60))
         #expect(settings.log.walFileBytes == 67_108_864)
         #expect(settings.log.walFiles == 16)
         #expect(settings.log.tailCacheBytes == 67_108_864)
@@ -64,6 +65,7 @@ private let least = "broker_id: 1\ncontrollers: [\"1@127.0.0.1:9190\"]\n"
             offsets_topic_replication_factor: 2
             message_bytes_max: 2MiB
             group_initial_rebalance_delay_ms: 0
+            stop_wait_ms: 5
             wal_file_bytes: 1MiB
             wal_files: 2
             tail_cache_bytes: 2MiB
@@ -78,6 +80,7 @@ private let least = "broker_id: 1\ncontrollers: [\"1@127.0.0.1:9190\"]\n"
         #expect(settings.peers.connectTimeout == .milliseconds(50))
         #expect(settings.log.segmentBytes == 4 << 20)
         #expect(settings.groupInitialRebalanceDelay == .zero)
+        #expect(settings.stopWait == .milliseconds(5))
         #expect(settings.logLevel == .debug)
         #expect(!settings.autoCreateTopics)
     }

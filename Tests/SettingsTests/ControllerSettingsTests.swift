@@ -14,6 +14,7 @@ import Testing
         #expect(settings.listeners.http == Address("127.0.0.1:9645"))
         #expect(settings.advertised.peer == settings.listeners.peer)
         #expect(settings.brokerSilence == .seconds(3))
+        #expect(settings.stopWait == .seconds(60))
         #expect(settings.log.walFileBytes == 8 << 20)
         #expect(settings.log.walFiles == 2)
     }

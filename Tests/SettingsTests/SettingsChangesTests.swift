@@ -23,7 +23,7 @@ import Testing
         "group_initial_rebalance_delay_ms": "7", "wal_file_bytes": "2MiB", "wal_files": "7",
         "tail_cache_bytes": "2MiB", "segment_bytes": "2MiB", "broker_silence_ms": "777",
         "catch_up_bytes_per_second": "2MiB", "catch_up_queue_bytes": "2MiB",
-        "log_level": "debug",
+        "stop_wait_ms": "7", "log_level": "debug",
     ]
 
     /// The file's lines, and for each key its line's position.

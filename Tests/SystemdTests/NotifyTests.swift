@@ -63,7 +63,21 @@ import Testing
         setenv("LISTEN_FDNAMES", "client", 1)
         defer { for name in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] { unsetenv(name) } }
         #expect(ServiceManager.listenSockets().isEmpty)
-        #expect(ServiceManager.listenSocket(named: "client") == nil)
+        #expect(ServiceManager.listenSockets(named: "client").isEmpty)
+    }
+
+    @Test func `the system stops once there is a file that says so`() throws {
+        let fake = try #require(FakeSocket())
+        #expect(ServiceManager.isSystemStopping(file: fake.path))
+        #expect(!ServiceManager.isSystemStopping(file: fake.path + ".absent"))
+    }
+
+    @Test func `a descriptor that was kept can be forgotten`() throws {
+        let fake = try #require(FakeSocket())
+        setenv("NOTIFY_SOCKET", fake.path, 1)
+        defer { unsetenv("NOTIFY_SOCKET") }
+        ServiceManager.forget(name: "clients")
+        #expect(fake.receive() == "FDSTOREREMOVE=1\nFDNAME=clients")
     }
 
     @Test func `a credential is read from its directory and from nowhere else`() throws {

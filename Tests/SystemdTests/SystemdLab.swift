@@ -11,6 +11,15 @@ import Testing
 )
 struct SystemdLab {
     @Test func `installed daemons start, serve, reload, restart and stop under systemd`() throws {
+        try run("first-light.sh")
+    }
+
+    @Test func `no client is refused over restarts and a crash`() throws {
+        try run("sockets.sh")
+    }
+
+    /// Boots a container with freshly installed daemons and runs one of the lab's scripts in it.
+    private func run(_ script: String) throws {
         let installed = FileManager.default.temporaryDirectory
             .appendingPathComponent(
                 "martlet-installed-\(ProcessInfo.processInfo.processIdentifier)"
@@ -22,7 +31,7 @@ struct SystemdLab {
         )
         try #require(install.status == 0, "\(install.output)")
         let lab = "Tests/SystemdTests/lab/boot.sh"
-        let suite = try LabMachine.run([lab, "first-light.sh", installed.path], [:])
+        let suite = try LabMachine.run([lab, script, installed.path], [:])
         print(suite.output)
         #expect(suite.status == 0)
         #expect(suite.output.contains("\ndone: "), "the suite did not reach its end")

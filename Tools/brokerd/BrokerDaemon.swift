@@ -97,6 +97,8 @@ final class BrokerDaemon: Sendable {
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in status.withLock { $0 } }
+        runner.stopWait = settings.stopWait
+        runner.stopObstacle = { await self.stopObstacle() }
         return await runner.run()
     }
 
@@ -348,7 +350,12 @@ final class BrokerDaemon: Sendable {
             "peer listener",
             start: { [self] in
                 let made = try await makePeerListener()
-                try await made.start()
+                let address = settings.listeners.peer
+                if let passed = passedSocket(named: SocketName.peers, for: address) {
+                    try await made.start(onListeningSocket: passed)
+                } else {
+                    try await made.start()
+                }
                 peerServer.withLock { $0 = made }
             },
             stop: { [self] in await peerServer.withLock({ $0 })?.shutdown() }
@@ -397,9 +404,10 @@ final class BrokerDaemon: Sendable {
                 let parts = try recovered()
                 let address = settings.listeners.client
                 do {
+                    let socket = try clientSocket()
                     let channel = try await parts.broker.eventLoop.flatSubmit {
                         parts.broker.value.startTicking()
-                        return KafkaListener.bind(address, broker: parts.broker.value)
+                        return KafkaListener.adopt(socket, broker: parts.broker.value)
                     }.get()
                     listener.withLock { $0 = channel }
                 } catch {
@@ -417,6 +425,13 @@ final class BrokerDaemon: Sendable {
                 try? await parts.broker.eventLoop.submit { parts.broker.value.shutdown() }.get()
             }
         )
+    }
+
+    /// Which partitions would lose their quorum with this broker.
+    private func stopObstacle() async -> String? {
+        guard let broker = parts.withLock({ $0?.broker }) else { return nil }
+        let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
+        return asked ?? nil
     }
 
     /// Lets other replicas take over before this one goes; waits a short while for them.
@@ -452,7 +467,8 @@ final class BrokerDaemon: Sendable {
 
 /// Names the key to look at, and the system's own words without NIO's around them.
 func cannotListen(on address: Address, _ key: String, _ error: any Error) -> DaemonFailure {
-    let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    var reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) }
+    if case .cannotListen(_, let words)? = error as? InterBrokerError { reason = words }
     return DaemonFailure(
         status: .failure,
         reason: "cannot listen on \(address) (\(key)): \(reason ?? "\(error)")"

@@ -149,6 +149,34 @@ extension ControllerDaemon {
         try? await parts.transport.eventLoop.submit { parts.transport.value.shutdown() }.get()
     }
 
+    /// Whether the controllers would lose their quorum with this one, in words; nil if not.
+    ///
+    /// The others are asked themselves: only a leader hears all of them, and it is about to go.
+    func stopObstacle() async -> String? {
+        guard let node = store.node else { return nil }
+        let members = store.members
+        let live = await withTaskGroup(of: NodeID?.self) { group in
+            for other in Set(members.voters + members.votersOutgoing) where other != node {
+                group.addTask { await self.answers(other) ? other : nil }
+            }
+            return await group.reduce(into: Set<NodeID>()) { live, node in
+                if let node { live.insert(node) }
+            }
+        }
+        let missed = members.votersMissed(whenStopping: node) { live.contains($0) }
+        guard !missed.isEmpty else { return nil }
+        let away = missed.map { "\($0.owner)" }.joined(separator: ", ")
+        return "without this one the controllers would lose their quorum while \(away) is away"
+    }
+
+    /// Whether a controller of this cluster answers under another one's number.
+    private func answers(_ node: NodeID) async -> Bool {
+        guard let address = store.address(of: ControllerID(node.owner)) else { return false }
+        let target = InterBrokerTarget(id: node.owner, address: address)
+        let answer = try? await communicator().send(ControllerDiscoverRequest(), to: target)
+        return answer.map { $0.clusterID == store.clusterID } ?? false
+    }
+
     /// For questions to other controllers: who they are, and what they know.
     private func communicator() -> SimpleBrokerCommunicator {
         SimpleBrokerCommunicator(

@@ -104,6 +104,8 @@ final class ControllerDaemon: Sendable {
         runner.control = control
         runner.progress = progress
         runner.status = { [self] in statusLine }
+        runner.stopWait = settings.stopWait
+        runner.stopObstacle = { await self.stopObstacle() }
         return await runner.run()
     }
 

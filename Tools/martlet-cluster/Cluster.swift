@@ -9,8 +9,8 @@ struct Cluster: ToolCommand {
         commandName: "martlet cluster",
         abstract: "Shows the cluster's state, moves partitions, and changes the controllers.",
         subcommands: [
-            Status.self, Reassign.self, AddController.self, RemoveController.self,
-            ReplaceController.self,
+            Status.self, CanStop.self, Reassign.self, AddController.self,
+            RemoveController.self, ReplaceController.self,
         ],
         defaultSubcommand: Status.self
     )

@@ -78,7 +78,7 @@ set_key log_level loud
 t "a reload with a bad file is answered as well" systemctl reload brokerd
 wait_for 3 '[[ "$(p StatusText brokerd)" == *"settings refused"* ]]'
 has "STATUS says that the file is refused" "$(p StatusText brokerd)" \
-    "settings refused, see the journal"
+    "log_level must be one of trace, debug"
 has "the journal says why" "$(j -u brokerd -p err -o cat)" "log_level must be one of trace, debug"
 set_key log_level info
 set_key peer_allow_list '["not-a-network"]'
@@ -124,7 +124,8 @@ systemctl daemon-reload
 section "command line"
 wide=$({ martlet --help && brokerd --help && controllerd --help &&
     for verb in "topic" "topic create" "topic list" "topic describe" "topic delete" "produce" \
-        "consume" "cluster" "cluster status" "log" "log dump" "log verify" "bench"; do
+        "consume" "cluster" "cluster status" "cluster can-stop" "log" \
+        "log dump" "log verify" "bench"; do
         # shellcheck disable=SC2086
         martlet $verb --help || echo "martlet $verb has no help: $(printf '%80s' .)"
     done; } | awk 'length($0) > 80')
