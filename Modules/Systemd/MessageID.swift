@@ -84,12 +84,10 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let all: [MessageID] = [
         daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed,
         settingsRefused, settingsReloaded, storageFailed, progressStalled, logEntriesDropped,
-        clusterCreated,
-        clusterMismatch, controllerElected, controllerNotAdded, controllerAdded, controllerRemoved,
-        brokerOnline, brokerOffline, topicCreated,
-        topicDeleted, raftGroupsStarting, raftGroupsStopping, raftGroupStarted,
-        raftGroupStopped, raftGroupKept, reassignmentStarted, reassignmentFinished, replicaReplaced,
-        leaderElected, leaderLost, quorumLost, logTruncated,
-        replicaSuspect, diskSlow, peerRefused,
+        clusterCreated, clusterMismatch, controllerElected, controllerNotAdded, controllerAdded,
+        controllerRemoved, brokerOnline, brokerOffline, topicCreated, topicDeleted,
+        raftGroupsStarting, raftGroupsStopping, raftGroupStarted, raftGroupStopped, raftGroupKept,
+        reassignmentStarted, reassignmentFinished, replicaReplaced, leaderElected, leaderLost,
+        quorumLost, logTruncated, replicaSuspect, diskSlow, peerRefused,
     ]
 }

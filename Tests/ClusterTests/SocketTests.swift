@@ -8,11 +8,7 @@ extension ClusterTests {
         @Test func `a client that connects while the broker is dead is answered by the next one`()
             async throws
         {
-            var shape = ClusterShape()
-            shape.brokers = 1
-            try await TestCluster.run("kept", shape) { cluster in
-                let broker = cluster.broker(1)
-                _ = try await broker.stop()
+            try await Self.withStoppedBroker("kept") { cluster, broker in
                 try broker.start()
                 let kept = try await Self.keptSocket(of: broker)
                 defer { close(kept) }
@@ -34,11 +30,7 @@ extension ClusterTests {
         @Test func `a passed socket that listens elsewhere is not taken, and forgotten`()
             async throws
         {
-            var shape = ClusterShape()
-            shape.brokers = 1
-            try await TestCluster.run("other", shape) { cluster in
-                let broker = cluster.broker(1)
-                _ = try await broker.stop()
+            try await Self.withStoppedBroker("other") { cluster, broker in
                 let other = try RawConnection.listener(port: UInt16(try Ports.free()))
                 defer { close(other) }
                 try broker.start(passing: ("clients", other))
@@ -54,11 +46,7 @@ extension ClusterTests {
         @Test func `a reload says when it began, and is answered also when it is refused`()
             async throws
         {
-            var shape = ClusterShape()
-            shape.brokers = 1
-            try await TestCluster.run("reload", shape) { cluster in
-                let broker = cluster.broker(1)
-                _ = try await broker.stop()
+            try await Self.withStoppedBroker("reload") { _, broker in
                 try broker.start()
                 let notify = try await broker.waitUntilReady()
                 let since = monotonicMilliseconds()
@@ -74,6 +62,20 @@ extension ClusterTests {
                 )
                 let time = try #require(begin.split(separator: "=").last.flatMap { Int64($0) })
                 #expect(time / 1_000 >= since && time / 1_000 <= monotonicMilliseconds())
+            }
+        }
+
+        /// A cluster whose only broker has been stopped, so that the body starts it as it likes.
+        private static func withStoppedBroker(
+            _ name: String,
+            _ body: (TestCluster, ServerProcess) async throws -> Void
+        ) async throws {
+            var shape = ClusterShape()
+            shape.brokers = 1
+            try await TestCluster.run(name, shape) { cluster in
+                let broker = cluster.broker(1)
+                _ = try await broker.stop()
+                try await body(cluster, broker)
             }
         }
 

@@ -1,49 +1,17 @@
 #!/bin/bash
 # Runs inside the container: clients connect all the time, while brokerd is restarted and killed.
-exec >/out/result.txt 2>&1
-count=0 failed=0
-
-ok() {
-    count=$((count + 1))
-    if [ "$2" = 0 ]; then
-        echo "ok $count - $1"
-    else
-        failed=$((failed + 1))
-        echo "FAIL $count - $1"
-    fi
-}
-t() {
-    local what=$1
-    shift
-    "$@" >/tmp/o 2>&1
-    local rc=$?
-    ok "$what" $rc
-    [ $rc = 0 ] || sed 's/^/#   /' /tmp/o
-}
-eq() {
-    [ "$2" = "$3" ]
-    local rc=$?
-    ok "$1: $2" $rc
-    [ $rc = 0 ] || echo "#   want: $3"
-}
-p() { systemctl show -P "$1" "$2"; }
-wait_for() {
-    local tries=$1
-    shift
-    for _ in $(seq "$((tries * 10))"); do
-        eval "$*" && return 0
-        sleep 0.1
-    done
-    return 1
-}
+# shellcheck source=checks.sh
+. /usr/lib/lab-checks.sh
 
 # Connects, asks for the versions of Kafka's protocol and reads the answer's first bytes, again and
-# again until the file $1.end exists; then writes what became of it to $1.
+# again until the file $1.end exists; then writes what became of it to $1. For every 50 answers there
+# is a byte more in $1.answers.
 cat >/tmp/connect.pl <<'PERL'
 use strict;
 use Socket;
 my ($result, $port) = @ARGV;
 my %count = (connects => 0, refused => 0, answered => 0, broken => 0);
+open(my $answers, ">", "$result.answers") or die;
 until (-e "$result.end") {
     socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
     $count{connects}++;
@@ -55,6 +23,7 @@ until (-e "$result.end") {
     my $answer = "";
     my $got = sysread($s, $answer, 8);
     $count{$got && $got == 8 ? "answered" : "broken"}++;
+    syswrite($answers, ".") if $count{answered} && $count{answered} % 50 == 0;
     close($s);
 }
 open(my $out, ">", $result) or die;
@@ -62,7 +31,7 @@ print $out "$_=$count{$_}\n" for sort keys %count;
 close($out);
 PERL
 begin() {
-    rm -f /tmp/result /tmp/result.end
+    rm -f /tmp/result /tmp/result.end /tmp/result.answers
     perl /tmp/connect.pl /tmp/result 9092 &
     client=$!
 }
@@ -78,8 +47,13 @@ end() {
     . /tmp/result
     echo "# $(xargs </tmp/result)"
 }
-# Lets the clients connect for a while; the broker has served some of them by then.
-serve() { sleep 0.5; }
+# How far the clients have come.
+answers() { stat -c %s /tmp/result.answers 2>/dev/null || echo 0; }
+# Lets the clients connect until the broker has served some more of them.
+serve() {
+    served=$(answers)
+    wait_for 10 '[ "$(answers)" -gt "$((served + 1))" ]'
+}
 inode() { ss -Hltne 'sport = :9092' 2>/dev/null | grep -o 'ino:[0-9]*' | sort -u | xargs; }
 three_restarts_and_a_kill() {
     begin
@@ -102,7 +76,7 @@ systemd-sysusers martlet.conf
 systemd-tmpfiles --create martlet.conf
 systemctl daemon-reload
 
-echo "# $(systemctl --version | head -1): a socket that systemd keeps"
+section "$(systemctl --version | head -1): a socket that systemd keeps"
 t "the units are verified" systemd-analyze verify --man=no brokerd.service \
     brokerd-clients.socket brokerd-peers.socket
 t "controllerd and brokerd start" systemctl start controllerd brokerd
@@ -120,7 +94,7 @@ systemctl stop brokerd
 wait_for 5 '[ -z "$(inode)" ]'
 eq "after a stop nobody listens" "$(inode)" ""
 
-echo "# settings that change meanwhile"
+section "settings that change meanwhile"
 systemctl start brokerd
 sed -i 's/^  client: 127.0.0.1:9092/  client: 127.0.0.1:9093/' /etc/martlet/brokerd.yaml
 t "a restart takes another port" systemctl restart brokerd
@@ -131,7 +105,7 @@ sed -i 's/^  client: 127.0.0.1:9093/  client: 127.0.0.1:9092/' /etc/martlet/brok
 systemctl stop brokerd
 systemctl reset-failed
 
-echo "# socket units"
+section "socket units"
 t "the sockets' units start" systemctl start brokerd-clients.socket brokerd-peers.socket
 first=$(inode)
 t "brokerd starts" systemctl start brokerd
@@ -155,6 +129,4 @@ touch /tmp/started.end
 systemctl stop brokerd brokerd-clients.socket brokerd-peers.socket controllerd
 eq "no unit failed" "$(systemctl --failed --no-legend | wc -l)" 0
 
-echo "done: $((count - failed)) ok, $failed failed"
-sync
-systemctl poweroff
+finish
