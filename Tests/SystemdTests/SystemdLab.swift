@@ -10,16 +10,21 @@ import Testing
     .serialized
 )
 struct SystemdLab {
-    @Test func `installed daemons start, serve, reload, restart and stop under systemd`() throws {
-        try run("first-light.sh")
+    /// The releases of Debian to boot: systemd 252, the oldest supported, and 257.
+    static let releases = ["bookworm", "trixie"]
+
+    @Test(arguments: releases)
+    func `installed daemons start, serve, reload, restart and stop`(release: String) throws {
+        try run("first-light.sh", release)
     }
 
-    @Test func `no client is refused over restarts and a crash`() throws {
-        try run("sockets.sh")
+    @Test(arguments: releases)
+    func `no client is refused over restarts and a crash`(release: String) throws {
+        try run("sockets.sh", release)
     }
 
     /// Boots a container with freshly installed daemons and runs one of the lab's scripts in it.
-    private func run(_ script: String) throws {
+    private func run(_ script: String, _ release: String) throws {
         let installed = FileManager.default.temporaryDirectory
             .appendingPathComponent(
                 "martlet-installed-\(ProcessInfo.processInfo.processIdentifier)"
@@ -31,14 +36,17 @@ struct SystemdLab {
         )
         try #require(install.status == 0, "\(install.output)")
         let lab = "Tests/SystemdTests/lab/boot.sh"
-        let suite = try LabMachine.run([lab, script, installed.path], [:])
+        let suite = try LabMachine.run([lab, release, script, installed.path], [:])
         print(suite.output)
         #expect(suite.status == 0)
         #expect(suite.output.contains("\ndone: "), "the suite did not reach its end")
     }
 
-    @Test(.enabled(if: LabMachine.canPackage, "apt-get install dpkg-dev debhelper po-debconf"))
-    func `the package is installed, upgraded, removed and purged as apt does it`() throws {
+    @Test(
+        .enabled(if: LabMachine.canPackage, "apt-get install dpkg-dev debhelper po-debconf"),
+        arguments: releases
+    )
+    func `the package is installed, upgraded, removed and purged`(release: String) throws {
         let files = FileManager.default.temporaryDirectory
             .appendingPathComponent("martlet-packages-\(ProcessInfo.processInfo.processIdentifier)")
         defer { try? FileManager.default.removeItem(at: files) }
@@ -62,7 +70,7 @@ struct SystemdLab {
         #expect(first == second, "the same executables must give the same bytes")
         _ = try package("--version", "0.1.1")
         let suite = try LabMachine.run(
-            ["Tests/SystemdTests/lab/boot.sh", "package.sh", files.path],
+            ["Tests/SystemdTests/lab/boot.sh", release, "package.sh", files.path],
             [:]
         )
         print(suite.output)
