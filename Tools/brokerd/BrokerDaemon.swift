@@ -428,10 +428,19 @@ final class BrokerDaemon: Sendable {
     }
 
     /// Which partitions would lose their quorum with this broker.
+    ///
+    /// It knows best who is away; only the controllers know who else is about to go.
     private func stopObstacle() async -> String? {
-        guard let broker = parts.withLock({ $0?.broker }) else { return nil }
+        guard let parts = parts.withLock({ $0 }) else { return nil }
+        let broker = parts.broker
         let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
-        return asked ?? nil
+        let obstacle = asked ?? nil
+        let answer = await parts.link.mayStop(isHindered: obstacle != nil, within: .seconds(1))
+        switch answer?.verdict {
+        case .everybodyStops: return nil
+        case .wait where obstacle == nil: return answer?.reason
+        case .wait, .granted, nil: return obstacle
+        }
     }
 
     /// Lets other replicas take over before this one goes; waits a short while for them.
