@@ -58,7 +58,7 @@ extension ClusterController {
             now: clock.now
         ) { other in
             let broker = metadata.broker(BrokerID(other))
-            return broker.flatMap { $0.isOnline ? $0.registrationEpoch.rawValue : nil }
+            return broker.flatMap { $0.isOnline ? $0.session : nil }
         }
         return verdict ?? .settling
     }
@@ -70,13 +70,15 @@ extension ClusterController {
         _ = try requireReign()
         guard let view = await proposer.quorum() else { throw notLeading() }
         let group = StopQueue.Group(name: "metadata", members: view.members)
-        let live = Set(view.peers.filter { view.isActive($0.node) }.map(\.node.owner))
         let verdict = reign?.controllerStops.ask(
             id,
             isHindered: isHindered,
             groups: [group],
             now: clock.now
-        ) { live.contains($0) ? 0 : nil }
+        ) { other in
+            let peer = view.peers.first { $0.node.owner == other && view.isActive($0.node) }
+            return peer.map { $0.session ?? StopQueue.unknownRun }
+        }
         return verdict ?? .settling
     }
 

@@ -26,7 +26,7 @@ struct StopQueue {
     }
 
     private struct Wish {
-        var run: UInt64
+        var run: SessionID
         var since: Duration
         var heard: Duration
     }
@@ -34,7 +34,7 @@ struct StopQueue {
     /// Who wants to stop.
     private var wishes: [Int32: Wish] = [:]
     /// Who was let go and has neither gone nor come back yet.
-    private var going: [Int32: (run: UInt64, since: Duration)] = [:]
+    private var going: [Int32: (run: SessionID, since: Duration)] = [:]
     private let start: Duration
 
     /// How long a leader waits before it lets anybody go; longer than a stop takes.
@@ -45,6 +45,9 @@ struct StopQueue {
     static let wishAge = Duration.seconds(3)
     /// After this time one who was let go is not believed to be going any more.
     static let goingMax = Duration.seconds(60)
+
+    /// Stands for the run of a daemon that is there, where nobody knows which one it is.
+    static let unknownRun = SessionID(UniqueID(high: 0, low: 0))
 
     /// Begins with the reign.
     init(now: Duration) { start = now }
@@ -59,11 +62,11 @@ struct StopQueue {
         isHindered: Bool,
         groups: [Group],
         now: Duration,
-        run: (Int32) -> UInt64?
+        run: (Int32) -> SessionID?
     ) -> Verdict {
         forget(now, run)
         if going[id] != nil { return .granted }
-        let own = run(id) ?? 0
+        let own = run(id) ?? Self.unknownRun
         wishes[id] = Wish(run: own, since: wishes[id]?.since ?? now, heard: now)
 
         var names: [String] = []
@@ -97,7 +100,7 @@ struct StopQueue {
     }
 
     /// Forgets who has gone, who has come back, and who has changed their mind.
-    private mutating func forget(_ now: Duration, _ run: (Int32) -> UInt64?) {
+    private mutating func forget(_ now: Duration, _ run: (Int32) -> SessionID?) {
         going = going.filter { run($0.key) == $0.value.run && now - $0.value.since < Self.goingMax }
         wishes = wishes.filter {
             run($0.key) == $0.value.run && now - $0.value.heard < Self.wishAge

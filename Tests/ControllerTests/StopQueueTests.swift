@@ -10,7 +10,7 @@ private struct Trio {
     var queue = StopQueue(now: .zero)
     var now = Duration.seconds(100)
     /// The run of each that is there.
-    var runs: [Int32: UInt64] = [1: 1, 2: 1, 3: 1]
+    var runs: [Int32: SessionID] = [1: session(1), 2: session(1), 3: session(1)]
     var groups = [Trio.group("orders-0", [1, 2, 3])]
 
     static func group(_ name: String, _ owners: [Int32]) -> StopQueue.Group {
@@ -32,17 +32,17 @@ private struct Trio {
         #expect(trio.ask(1) == .wait(groups: ["orders-0"], missed: [2]))
         trio.runs[2] = nil
         #expect(trio.ask(1) == .wait(groups: ["orders-0"], missed: [2]))
-        trio.runs[2] = 2
+        trio.runs[2] = session(2)
         #expect(trio.ask(1) == .granted)
         #expect(trio.ask(3) == .wait(groups: ["orders-0"], missed: [1]))
-        trio.runs[1] = 2
+        trio.runs[1] = session(2)
         #expect(trio.ask(3) == .granted)
     }
 
     @Test func `who came back before it was missed is not waited for`() {
         var trio = Trio()
         #expect(trio.ask(2) == .granted)
-        trio.runs[2] = 2
+        trio.runs[2] = session(2)
         #expect(trio.ask(1) == .granted)
     }
 
@@ -58,11 +58,11 @@ private struct Trio {
         trio.groups = [Trio.group("two-0", [1, 2]), Trio.group("one-0", [3])]
         for id: Int32 in 1...3 { #expect(trio.ask(id) == .granted) }
         trio = Trio()
-        trio.runs = [3: 1]
+        trio.runs = [3: session(1)]
         #expect(trio.ask(3) == .granted, "the quorum is lost already")
         trio = Trio()
         trio.groups.append(Trio.group("spare-0", [4, 5, 6]))
-        trio.runs[4] = 1
+        trio.runs[4] = session(1)
         #expect(trio.ask(2) == .granted)
         #expect(trio.ask(4) == .granted, "it has no replica that the others need")
     }
