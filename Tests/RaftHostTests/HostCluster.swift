@@ -21,6 +21,7 @@ final class HostCluster {
         var machines: [RaftGroupID: RecordingStateMachine] = [:]
         var failure: (any Error)?
         let registry = MetricsRegistry()
+        let events = EventLog()
         /// Its replica of every group.
         var node: NodeID { NodeID(owner: owner, incarnation: 1) }
 
@@ -122,7 +123,7 @@ final class HostCluster {
             options: options,
             random: random,
             metrics: RaftHostMetrics(host.registry),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            logger: host.events.logger()
         )
         let network = Network(cluster: self, owner: host.owner)
         networks.append(network)
