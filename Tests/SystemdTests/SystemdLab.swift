@@ -23,6 +23,8 @@ struct SystemdLab {
         try run("sockets.sh", release)
     }
 
+    @Test func `the journal tells why leaders moved`() throws { try run("why.sh", "bookworm") }
+
     /// Boots a container with freshly installed daemons and runs one of the lab's scripts in it.
     private func run(_ script: String, _ release: String) throws {
         let installed = FileManager.default.temporaryDirectory

@@ -36,7 +36,10 @@ enum Main {
         } catch {
             return DaemonSetup.refuse(error, identifier: "brokerd")
         }
-        let pipeline = DaemonSetup.prepare(identifier: "brokerd")
+        let pipeline = DaemonSetup.prepare(
+            identifier: "brokerd",
+            identity: ["MARTLET_BROKER": "\(settings.brokerID)"]
+        )
         pipeline.level = DaemonSetup.level(settings.logLevel)
         defer { pipeline.close() }
         let daemon = BrokerDaemon(settings)
