@@ -72,9 +72,13 @@ check() {
     eq "no daemon complained" "$(journalctl -q -b -u controllerd -u brokerd -p err -o cat)" ""
 }
 
-# One producer to a partition, whose reports go out of the guest one by one.
+# One producer to a partition, of a thousand messages a second, whose reports go out of the guest one
+# by one.
 produce() {
-    seq -f "$cycle %.0f $(printf '%0100d' 0)" 1 10000000 |
+    perl -e '$| = 1; for my $number (1 .. 1e7) {
+            print "$ARGV[0] $number ", "." x 300, "\n";
+            select(undef, undef, undef, 0.01) unless $number % 10;
+        }' "$cycle" |
         kcat -P -b $broker -t load -p "$1" -X acks=all -vvv "${@:2}" 2>"/out/acknowledged.$1.$cycle"
 }
 # Makes topics, and deletes every other one.

@@ -44,14 +44,20 @@ guest_on() {
     guest=$!
 }
 
-# Takes the guest's power away: its kernel first, then the processes that it has made here.
+# Takes the guest's power away. From the moment on in which its kernel is stopped nothing happens in it
+# any more. The guest's processes are processes of this machine, too, that their kernel holds on a
+# leash: it dies last, or they would run loose here.
 power_off() {
-    kill -9 "$guest" 2>/dev/null || true
     local process
-    for process in /proc/[0-9]*; do
-        [[ $(readlink "$process/exe") != "$d/linux" ]] || kill -9 "${process#/proc/}" || true
-    done 2>/dev/null
-    { wait "$guest" || true; } 2>/dev/null
+    {
+        kill -STOP "$guest" || true
+        for process in /proc/[0-9]*; do
+            [[ ${process#/proc/} == "$guest" || $(readlink "$process/exe") != "$d/linux" ]] ||
+                kill -9 "${process#/proc/}" || true
+        done
+        kill -9 "$guest" || true
+        wait "$guest" || true
+    } 2>/dev/null
     guest=
 }
 
@@ -71,13 +77,13 @@ wait_for_off() {
     power_off
 }
 
-# Whether cycle $1 has $2 messages of each producer acknowledged, and two topics made.
+# Whether cycle $1 has $2 messages of each producer acknowledged, and a topic made.
 is_loaded() {
     local file
     for file in "$out"/acknowledged.{0,1}."$1"; do
-        (($(grep -sc 'on broker' "$file") >= $2)) || return 1
+        [[ -e $file ]] && (($(grep -c 'on broker' "$file") >= $2)) || return 1
     done
-    (($(grep -sc "^cycle-$1-" "$out/topics.made") >= 2))
+    grep -qs "^cycle-$1-" "$out/topics.made"
 }
 
 # Cuts the power in the middle of each cycle's load; the boot after the last cut ends by itself.
@@ -132,6 +138,7 @@ power_off
 
 put_suite "$d" "$suite" "$installed"
 chroot "$d/m" systemd-sysusers martlet.conf >"$d/out/console.log" 2>&1
+chroot "$d/m" journalctl --update-catalog
 # The data lies on a disk of the guest's own. Without udev no device unit ever appears for it.
 cat >"$d/m/etc/systemd/system/lab-disk.service" <<'UNIT'
 [Unit]
@@ -159,6 +166,6 @@ if [[ $suite == power-cut.sh ]]; then
     cut_power
 else
     guest_on
-    wait_for_off 300
+    wait_for_off 400
 fi
 report "$out/result.txt" "$d/out/console.log" "$d/m/var/log/journal"
