@@ -25,7 +25,7 @@ acknowledged() {
     done
 }
 # The lines of the second file that the first one lacks.
-missing() { awk 'NR == FNR { held[$0]; next } !($0 in held)' "$1" "$2"; }
+missing() { awk 'FILENAME == ARGV[1] { held[$0]; next } !($0 in held)' "$1" "$2"; }
 # The lines that do not follow the one before: a message twice, out of its order, or after a hole.
 misplaced() {
     awk 'BEGIN { offset = -1 }
@@ -114,6 +114,8 @@ check_the_checks() {
     echo "999999999 1 1" >>/tmp/acknowledged
     eq "a message that nobody sent is found missing" \
         "$(missing /tmp/held /tmp/acknowledged | xargs)" "999999999 1 1"
+    eq "and all are missing of an empty partition" \
+        "$(missing /dev/null /tmp/acknowledged | wc -l)" "$(lines /tmp/acknowledged)"
     sed '3{p;p}' /tmp/held >/tmp/wrong
     eq "a message that is there three times is found" "$(misplaced /tmp/wrong | wc -l)" 2
     sed 3d /tmp/held >/tmp/wrong
