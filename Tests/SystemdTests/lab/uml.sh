@@ -67,7 +67,7 @@ while_on() {
     shift
     until "$@"; do
         ((SECONDS < end)) && kill -0 "$guest" 2>/dev/null || return 1
-        sleep 0.05
+        sleep 0.1
     done
 }
 is_off() { ! kill -0 "$guest" 2>/dev/null; }
