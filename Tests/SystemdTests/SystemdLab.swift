@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// The daemons under real systemd in a container; runs with `Tools/check --all`.
+/// The daemons under real systemd, in a container or on a kernel of its own; runs with
+/// `Tools/check --all`.
 @Suite(
     .enabled(
         if: LabMachine.skipReason == nil,
@@ -13,20 +14,32 @@ struct SystemdLab {
     /// The releases of Debian to boot: systemd 252, the oldest supported, and 257.
     static let releases = ["bookworm", "trixie"]
 
+    @Test(.enabled(if: LabMachine.umlSkipReason == nil, "\(LabMachine.umlSkipReason ?? "")"))
+    func `on a kernel of their own, the limits of the units do what they say`() throws {
+        try run(["uml.sh", "limits.sh"])
+    }
+
+    @Test(.enabled(if: LabMachine.umlSkipReason == nil, "\(LabMachine.umlSkipReason ?? "")"))
+    func `of 20 power cuts under load none takes what was acknowledged`() throws {
+        try run(["uml.sh", "power-cut.sh"])
+    }
+
     @Test(arguments: releases)
     func `installed daemons start, serve, reload, restart and stop`(release: String) throws {
-        try run("first-light.sh", release)
+        try run(["boot.sh", release, "first-light.sh"])
     }
 
     @Test(arguments: releases)
     func `no client is refused over restarts and a crash`(release: String) throws {
-        try run("sockets.sh", release)
+        try run(["boot.sh", release, "sockets.sh"])
     }
 
-    @Test func `the journal tells why leaders moved`() throws { try run("why.sh", "bookworm") }
+    @Test func `the journal tells why leaders moved`() throws {
+        try run(["boot.sh", "bookworm", "why.sh"])
+    }
 
-    /// Boots a container with freshly installed daemons and runs one of the lab's scripts in it.
-    private func run(_ script: String, _ release: String) throws {
+    /// Boots a system with freshly installed daemons and runs one of the lab's suites in it.
+    private func run(_ arguments: [String]) throws {
         let installed = FileManager.default.temporaryDirectory
             .appendingPathComponent(
                 "martlet-installed-\(ProcessInfo.processInfo.processIdentifier)"
@@ -37,8 +50,10 @@ struct SystemdLab {
             ["DESTDIR": installed.path]
         )
         try #require(install.status == 0, "\(install.output)")
-        let lab = "Tests/SystemdTests/lab/boot.sh"
-        let suite = try LabMachine.run([lab, release, script, installed.path], [:])
+        let suite = try LabMachine.run(
+            ["Tests/SystemdTests/lab/\(arguments[0])"] + arguments[1...] + [installed.path],
+            [:]
+        )
         print(suite.output)
         #expect(suite.status == 0)
         #expect(suite.output.contains("\ndone: "), "the suite did not reach its end")
@@ -103,15 +118,23 @@ private enum LabMachine {
                 atPath: root.appendingPathComponent("\(release)/brokerd").path
             )
         else { return "there is no release build: run Tools/release-build, or Tools/check --all" }
+        return refusal(of: "boot.sh")
+    }()
+
+    /// Why user-mode Linux is not booted, where containers are.
+    static let umlSkipReason: String? = skipReason == nil ? refusal(of: "uml.sh") : skipReason
+
+    /// What one of the lab's scripts has against this machine.
+    private static func refusal(of script: String) -> String? {
         do {
-            let probe = try run(["Tests/SystemdTests/lab/boot.sh", "--probe"], [:])
+            let probe = try run(["Tests/SystemdTests/lab/\(script)", "--probe"], [:])
             // Anything but a clear no is for the test itself to find out.
             guard probe.status == 77 else { return nil }
             return probe.output.trimmingCharacters(in: .whitespacesAndNewlines)
         } catch {
             return "the lab's script cannot be run: \(error)"
         }
-    }()
+    }
 
     /// Whether Debian's tools for making packages are here.
     static var canPackage: Bool {

@@ -264,6 +264,7 @@ final class BrokerDaemon: Sendable {
             clamping: settings.offsetsTopicReplicationFactor
         )
         options.messageBytesMax = settings.messageBytesMax
+        options.limits.descriptorLimit = ProcessLimits.openFilesMax()
         return options
     }
 

@@ -36,6 +36,7 @@ enum Main {
         } catch {
             return DaemonSetup.refuse(error, identifier: "brokerd")
         }
+        if let status = DaemonSetup.refuseShortage(identifier: "brokerd") { return status }
         let pipeline = DaemonSetup.prepare(
             identifier: "brokerd",
             identity: ["MARTLET_BROKER": "\(settings.brokerID)"]

@@ -36,6 +36,7 @@ enum Main {
         } catch {
             return DaemonSetup.refuse(error, identifier: "controllerd")
         }
+        if let status = DaemonSetup.refuseShortage(identifier: "controllerd") { return status }
         let pipeline = DaemonSetup.prepare(
             identifier: "controllerd",
             identity: ["MARTLET_CONTROLLER": "\(settings.controllerID)"]

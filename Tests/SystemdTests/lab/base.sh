@@ -22,7 +22,7 @@ base_system() {
     packages=systemd,systemd-sysv,dbus,iproute2,nftables,libnss-systemd,procps,kcat,libstdc++6
     packages+=,libyaml-0-2,libisal2,libsystemd0,libsnappy1v5,liblz4-1,libzstd1,zlib1g
     mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' \
-        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
     mkdir -p "$lab"
     rm -rf "$base"
     debootstrap --variant=minbase --include="$packages" "$1" "$base" "$mirror" \
@@ -46,6 +46,42 @@ layer() {
         console-getty.service getty@tty1.service; do
         ln -sf /dev/null "$1/m/etc/systemd/system/$unit"
     done
+}
+
+# put_suite FOLDER SUITE FILES: puts a tree of files into a layer, and a script of this folder, which
+# runs in every boot once all else is up, and writes to /out/result.txt.
+put_suite() {
+    cp -a "$3/." "$1/m/"
+    install -m755 "$here/$2" "$1/m/usr/bin/lab-suite"
+    install -m644 "$here/checks.sh" "$1/m/usr/lib/lab-checks.sh"
+    cat >"$1/m/etc/systemd/system/lab-suite.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=exec
+ExecStart=/usr/bin/lab-suite
+StandardOutput=journal
+UNIT
+    ln -sf ../lab-suite.service "$1/m/etc/systemd/system/multi-user.target.wants/"
+}
+
+# report RESULT CONSOLE JOURNAL: prints what a suite has written, and ends the run with its status;
+# keeps the whole journal of one that failed.
+report() {
+    local status=0
+    [[ ! -s $1 ]] || cat "$1"
+    if ! grep -q '^done: ' "$1" 2>/dev/null; then
+        tail -n 20 "$2"
+        echo "FAIL - the suite did not reach its end"
+        status=1
+    elif grep -q '^FAIL' "$1"; then
+        status=1
+    fi
+    if ((status)); then
+        journalctl -q --no-pager -D "$3" -o short-precise >"$lab/failed.journal" || true
+        echo "the whole journal: $lab/failed.journal"
+    fi
+    exit $status
 }
 
 # Takes the layer away again, with all that was written to it.

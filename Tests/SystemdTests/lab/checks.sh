@@ -1,7 +1,10 @@
-# What the suites of this folder have in common; boot.sh puts it beside them.
+# What the suites of this folder have in common; boot.sh and uml.sh put it beside them.
 # shellcheck shell=bash
-exec >/out/result.txt 2>&1
-count=0 failed=0
+mkdir -p /out
+exec >>/out/result.txt 2>&1
+# A suite that goes over several boots goes on counting.
+count=$(grep -cE '^(ok|FAIL) [0-9]' /out/result.txt)
+failed=$(grep -c '^FAIL' /out/result.txt)
 
 # One line for a check, and the reason below it when it failed.
 ok() {
@@ -61,5 +64,5 @@ wait_for() {
 finish() {
     echo "done: $((count - failed)) ok, $failed failed"
     sync
-    systemctl poweroff
+    systemctl poweroff >/dev/null 2>&1
 }
