@@ -50,7 +50,8 @@ After=multi-user.target
 [Service]
 Type=exec
 ExecStart=/usr/bin/lab-suite
-StandardOutput=journal
+StandardOutput=truncate:/out/result.txt
+StandardError=inherit
 UNIT
 ln -sf ../lab-suite.service "$d/m/etc/systemd/system/multi-user.target.wants/"
 

@@ -1,7 +1,8 @@
-# What the suites of this folder have in common; boot.sh puts it beside them.
+# What the suites of this folder have in common; boot.sh puts it beside those that run in a container.
 # shellcheck shell=bash
-exec >/out/result.txt 2>&1
 count=0 failed=0
+# What the latest command of `t` or `refuses` said.
+said=${said:-/tmp/o}
 
 # One line for a check, and the reason below it when it failed.
 ok() {
@@ -16,15 +17,15 @@ ok() {
 t() {
     local what=$1
     shift
-    "$@" >/tmp/o 2>&1
+    "$@" >"$said" 2>&1
     local rc=$?
     ok "$what" $rc
-    [ $rc = 0 ] || sed 's/^/#   /' /tmp/o
+    [ $rc = 0 ] || sed 's/^/#   /' "$said"
 }
 refuses() {
     local what=$1
     shift
-    if "$@" >/tmp/o 2>&1; then ok "$what" 1; else ok "$what" 0; fi
+    if "$@" >"$said" 2>&1; then ok "$what" 1; else ok "$what" 0; fi
 }
 eq() {
     [ "$2" = "$3" ]
@@ -58,8 +59,9 @@ wait_for() {
 }
 
 # The last line, without which a suite counts as failed.
+summary() { echo "done: $((count - failed)) ok, $failed failed"; }
 finish() {
-    echo "done: $((count - failed)) ok, $failed failed"
+    summary
     sync
     systemctl poweroff
 }
