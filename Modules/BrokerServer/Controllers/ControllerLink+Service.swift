@@ -71,7 +71,7 @@ extension ControllerLink {
             return (request, broker.metadata.controllers)
         }
         do {
-            let answer = try await ask(request, attempts: 2)
+            let answer = try await ask(request, attempts: 2, within: configuration.patience)
             await remember(controllers)
             if request.metadataVersion < answer.metadataVersion {
                 try await broker.run { $0.pullMetadata() }
