@@ -288,13 +288,19 @@ final class BrokerDaemon: Sendable {
             )
         )
         configuration.adopt = { cluster in try directory.adopt(cluster) }
-        let options = callOptions()
+        var options = callOptions()
+        // A machine that is gone says nothing; while it is waited for, nobody hears of this one.
+        options.connectTimeout = min(options.connectTimeout, configuration.patience)
         return ControllerLink(
             configuration,
             broker: broker.reference,
             state: state,
             logger: logger
-        ) { caller in SimpleBrokerCommunicator(caller: caller, options: options) }
+        ) { [options] caller, limit in
+            var options = options
+            if let limit { options.deadline = min(options.deadline, limit) }
+            return SimpleBrokerCommunicator(caller: caller, options: options)
+        }
     }
 
     private func callOptions() -> CallOptions {

@@ -71,7 +71,7 @@ extension ControllerLink {
             return (request, broker.metadata.controllers)
         }
         do {
-            let answer = try await ask(request, attempts: 2)
+            let answer = try await ask(request, attempts: 2, within: configuration.patience)
             await remember(controllers)
             if request.metadataVersion < answer.metadataVersion {
                 try await broker.run { $0.pullMetadata() }
@@ -97,7 +97,7 @@ extension ControllerLink {
             digest: "",
             isLeaving: true
         )
-        _ = await ask(goodbye, within: limit)
+        _ = await askOnce(goodbye, within: limit)
     }
 
     /// Asks the controller leader whether this broker may stop now.
@@ -108,11 +108,11 @@ extension ControllerLink {
         within limit: Duration
     ) async -> ControlledShutdownResponse? {
         guard isRegistered else { return nil }
-        return await ask(ControlledShutdownRequest(isHindered: isHindered), within: limit)
+        return await askOnce(ControlledShutdownRequest(isHindered: isHindered), within: limit)
     }
 
     /// Asks once; nil if no answer comes in time.
-    private func ask<Request: InterBrokerRequest>(
+    private func askOnce<Request: InterBrokerRequest>(
         _ request: Request,
         within limit: Duration
     ) async -> Request.Response? {

@@ -92,9 +92,33 @@ unlayer() {
 
 # container SECONDS NAME FOLDER ARGUMENTS...: runs systemd-nspawn on a layer.
 container() {
-    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 5 "$1" systemd-nspawn --register=no --keep-unit \
-        --quiet --machine="$2" --console=pipe --capability=all --system-call-filter=bpf \
-        -D "$3/m" "${@:4}" </dev/null
+    local status=0
+    (
+        # Containers in one and the same cgroup would kill each other's services.
+        while read -r place; do
+            mkdir -p "$place" && echo "$BASHPID" >"$place/cgroup.procs"
+        done < <(cgroups "$2")
+        SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout -k 5 "$1" systemd-nspawn --register=no \
+            --keep-unit --quiet --machine="$2" --console=pipe --capability=all \
+            --system-call-filter=bpf -D "$3/m" "${@:4}" </dev/null
+    ) || status=$?
+    local place
+    while read -r place; do
+        find "$place" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done < <(cgroups "$2")
+    return "$status"
+}
+# Where a cgroup of this name belongs in the hierarchies that systemd may use here.
+cgroups() {
+    local hierarchy own
+    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+        [[ -e $hierarchy/cgroup.procs ]] || continue
+        case $hierarchy in
+        */systemd) own=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) ;;
+        *) own=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
+        esac
+        echo "$hierarchy${own%/}/$1"
+    done
 }
 
 # Ends the run when containers are forbidden; needs a layer.
