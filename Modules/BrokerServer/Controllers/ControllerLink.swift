@@ -137,31 +137,34 @@ public actor ControllerLink {
                 return answer
             } catch {
                 last = error
-                guard await mayAskAgain(error) else { throw error }
+                guard await mayAskAgain(error, target) else { throw error }
             }
         }
         throw last
     }
 
-    /// Notes what an error says of the leader; whether the request may be sent to another one.
-    private func mayAskAgain(_ error: InterBrokerError) async -> Bool {
+    /// Notes what an error says of who was asked; whether the request may be sent to another one.
+    private func mayAskAgain(_ error: InterBrokerError, _ asked: InterBrokerTarget) async -> Bool {
         switch error {
         case .refused(let refusal) where refusal.isNotControllerLeader:
-            forgetLeader()
+            forgetLeader(asked)
             adopt(refusal.leaderID, refusal.leaderAddress)
             return true
         case .missingAddress, .connectFailed:
-            forgetLeader()
+            forgetLeader(asked)
             return true
         case .deadlineExceeded, .connectionClosed, .badAnswer:
-            forgetLeader()
+            forgetLeader(asked)
             return false
         case .badRequest, .refused, .cannotListen: return false
         }
     }
 
     /// Drops the leader that was believed in; the next call looks for one.
-    func forgetLeader() {
+    ///
+    /// Another call may have found its successor meanwhile, and that one stays.
+    private func forgetLeader(_ asked: InterBrokerTarget) {
+        guard leader == nil || leader == asked else { return }
         leader = nil
         isRegistered = false
     }
