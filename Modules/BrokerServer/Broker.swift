@@ -46,10 +46,8 @@ public final class Broker {
     private var connectionLimits: ConnectionLimits
     private var flushQueue: [KafkaConnection] = []
     private var isStopped = false
-    /// What `countUnderReplicated` has found; it is called once a second.
-    private var underReplicatedCount = 0
-    /// The metadata and the partitions for which `replicasWanted` was looked up.
-    private var replicasWantedState: (MetadataVersion, generation: UInt64) = (0, 0)
+    /// What was found wrong with partitions at the last look, which is taken once a second.
+    var health = PartitionHealth()
     /// Topics whose creation this broker has asked for and not heard of.
     private var topicsBeingCreated: Set<String> = []
 
@@ -127,7 +125,7 @@ public final class Broker {
         metadata.expireWaits(at: now)
         groups?.tick()
         reassigner.tick()
-        if ticks % 10 == 0 { metrics.underReplicated.set(countUnderReplicated()) }
+        if ticks % 10 == 0 { metrics.underReplicated.set(lookAtPartitions().underReplicated) }
         guard ticks % 100 == 0 else { return }
         let limit = now - options.limits.idleMax
         for connection in connections.values
@@ -273,43 +271,6 @@ extension Broker {
                 isSuspect: $0.replica?.isSuspect ?? false
             )
         }
-    }
-
-    /// Counts the partitions led here with a replica that is behind or away.
-    ///
-    /// While replicas move, as many as before the move are enough.
-    func countUnderReplicated() -> Int {
-        noteReplicasWanted()
-        underReplicatedCount = table.all.count { partition in
-            guard partition.leadership.isLeader, let replica = partition.replica else {
-                return false
-            }
-            let wanted = partition.replicasWanted ?? replica.configuration.voters.count
-            return replica.answeringVoters < wanted
-        }
-        return underReplicatedCount
-    }
-
-    /// Looks up how many replicas the metadata want, if anything has changed since the last look.
-    private func noteReplicasWanted() {
-        let state = (metadata.version, table.generation)
-        guard state != replicasWantedState else { return }
-        replicasWantedState = state
-        for partition in table.all {
-            let info = metadata.partition(of: partition.identity.group)
-            partition.replicasWanted = info.map {
-                $0.reassignment?.original.count ?? $0.replicas.count
-            }
-        }
-    }
-
-    /// What systemd shows: `serving: 12 partitions, leader of 4, 0 under-replicated`.
-    public var statusLine: String {
-        let partitions = table.count == 1 ? "1 partition" : "\(table.count) partitions"
-        return """
-            serving: \(partitions), leader of \(manager.leaderCount), \
-            \(underReplicatedCount) under-replicated
-            """
     }
 }
 

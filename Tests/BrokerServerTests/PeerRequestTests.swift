@@ -202,4 +202,19 @@ import Testing
         #expect(status.hasPrefix("serving: 1 partition, leader of "))
         try await second.stop()
     }
+
+    @Test func `the status line counts partitions that nobody leads`() async throws {
+        let broker = try await TestBroker.start()
+        let members = (Int32(1)...3).map { ("\(NodeID(owner: $0, incarnation: 1))", "127.0.0.1:1") }
+        let request = try await order(broker, members: Dictionary(uniqueKeysWithValues: members))
+        _ = await start(broker, request)
+        let status = try await broker.reference.run { broker in
+            broker.lookAtPartitions()
+            return broker.statusLine
+        }
+        #expect(
+            status == "serving: 1 partition, leader of 0, 0 under-replicated, 1 without a leader"
+        )
+        try await broker.stop()
+    }
 }

@@ -132,7 +132,7 @@ import Testing
         let partition = try #require(answer.topics.first?.partitions.first)
         #expect(partition.replicaNodes == [1, 2] && partition.isrNodes == [1])
         #expect(partition.offlineReplicas == [])
-        #expect(try await broker.reference.run { $0.countUnderReplicated() } == 0)
+        #expect(try await broker.reference.run { $0.lookAtPartitions().underReplicated } == 0)
         try await broker.stop()
     }
 

@@ -194,6 +194,7 @@ import Testing
         let call = Task {
             try await sendControllerDiscoverRequest(.init(), to: target, from: Peers.controller)
         }
+        await server.received()
         call.cancel()
         await #expect(throws: InterBrokerError.connectionClosed(address: server.address)) {
             try await call.value

@@ -81,33 +81,41 @@ final class RawPeer: Sendable {
 struct RawServer {
     let channel: any Channel
     var address: String { "127.0.0.1:\(channel.localAddress?.port ?? 0)" }
+    private let reads = AsyncStream<Void>.makeStream()
 
     private final class Fixed: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
         let answer: ByteBuffer?
         let closes: Bool
+        let reads: AsyncStream<Void>.Continuation
 
-        init(_ answer: ByteBuffer?, _ closes: Bool) {
+        init(_ answer: ByteBuffer?, _ closes: Bool, _ reads: AsyncStream<Void>.Continuation) {
             self.answer = answer
             self.closes = closes
+            self.reads = reads
         }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            reads.yield()
             if let answer { context.writeAndFlush(wrapOutboundOut(answer), promise: nil) }
             if closes { context.close(promise: nil) }
         }
     }
 
     init(answering answer: ByteBuffer?, thenCloses closes: Bool = false) async throws {
+        let reads = reads.continuation
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Fixed(answer, closes))
+                    try channel.pipeline.syncOperations.addHandler(Fixed(answer, closes, reads))
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
     }
+
+    /// Returns when something has been received.
+    func received() async { for await _ in reads.stream { return } }
 
     func close() async throws { try await channel.close() }
 }
