@@ -31,6 +31,16 @@ enum LogLines {
         )
     }
 
+    static func quorumLost(_ replica: Replica, _ logger: Logger) {
+        logger.warning(
+            """
+            Raft group \(replica.id) has lost its quorum: a majority of its voters \
+            (\(list(replica.configuration.voters))) has not answered this leader
+            """,
+            metadata: metadata(replica, .quorumLost)
+        )
+    }
+
     static func diverged(_ replica: Replica, at index: LogIndex, _ logger: Logger) {
         logger.error(
             """

@@ -411,6 +411,11 @@ extension Replica {
             catchingUp = []
             failProposals()
             LogLines.lostLeadership(self, manager.logger)
+            // Whoever loses an election learns of a newer term. In the same one, a leader steps
+            // down because it hears no majority, or because it is no member any more.
+            if before.term == now.term, configuration.voters.contains(nodeID) {
+                LogLines.quorumLost(self, manager.logger)
+            }
         }
         if now.leader != .none { ticksToCampaign = -1 }
         if leadership.isConfirmed, !before.isConfirmed || before.term != now.term {

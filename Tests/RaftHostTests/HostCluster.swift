@@ -75,6 +75,8 @@ final class HostCluster {
         func flush() {}
     }
 
+    /// What any host has said, oldest first.
+    let lines = Lines()
     let loop = EmbeddedEventLoop()
     /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
     var snapshotEntries: UInt64?
@@ -122,7 +124,7 @@ final class HostCluster {
             options: options,
             random: random,
             metrics: RaftHostMetrics(host.registry),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            logger: Logger(label: "test") { [lines] _ in LineRecorder(lines: lines) }
         )
         let network = Network(cluster: self, owner: host.owner)
         networks.append(network)
