@@ -23,6 +23,39 @@ struct SystemdLab {
         try run("sockets.sh", release)
     }
 
+    @Test(arguments: releases)
+    func `a thread that stands still is named, and the daemon is started again`(
+        release: String
+    ) throws {
+        try run("watchdog.sh", release)
+    }
+
+    @Test(arguments: releases)
+    func `the journal holds nobody up and loses no last words`(release: String) throws {
+        try run("journal.sh", release)
+    }
+
+    @Test(arguments: releases)
+    func `a long log is replayed, and that of a later version is left alone`(
+        release: String
+    ) throws {
+        try run("recovery.sh", release)
+    }
+
+    @Test(arguments: releases)
+    func `the sandbox holds, the IP filter bites, credentials are private`(
+        release: String
+    ) throws {
+        try run("sandbox.sh", release)
+    }
+
+    @Test(arguments: releases)
+    func `several brokers run on one machine, and reloads return when they are done`(
+        release: String
+    ) throws {
+        try run("instances.sh", release)
+    }
+
     /// Boots a container with freshly installed daemons and runs one of the lab's scripts in it.
     private func run(_ script: String, _ release: String) throws {
         let installed = FileManager.default.temporaryDirectory
