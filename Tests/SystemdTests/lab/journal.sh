@@ -137,5 +137,5 @@ eq "each says what to do, or that nothing is to be done" "$(awk '/^-- / { n++; w
     <(sed '/^#/d; s/@MESSAGE@//' /usr/lib/systemd/catalog/martlet.catalog))" 0
 eq "and no text names a field that its event does not have" \
     "$(journalctl -q -x -o short | grep -o '@[A-Z_]*@' | sort -u | xargs)" ""
-eq "no unit failed" "$(systemctl --failed --no-legend | wc -l)" 0
+eq "failed units" "$(systemctl --failed --no-legend --plain '*brokerd*' '*controllerd*' | cut -d' ' -f1 | xargs)" ""
 finish
