@@ -117,6 +117,8 @@ let modules: [Target] = [
     ),
     module("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, signals, logging]),
 
+    module("JournalHistory", ["Systemd"]),
+
     // Floor 4, hosts: the pure core meets disk, clock and wire.
     module(
         "RaftHost",
@@ -185,6 +187,7 @@ let tools: [Target] = [
     tool("martlet-simulate", ["Simulation", "RaftModel", arguments]),
     tool("martlet-topic", ["ToolSupport", "KafkaClient", "KafkaProtocol", "Model", arguments]),
     tool("martlet-cluster", ["ToolSupport", "KafkaClient", "Model", arguments]),
+    tool("martlet-why", ["ToolSupport", "JournalHistory", "Model", arguments]),
     tool(
         "martlet-log",
         [
@@ -225,6 +228,7 @@ let testTargets: [Target] = [
     ),
     tests("InterBrokerProtocol", ["Model", nioCore]),
     tests("Systemd", [logging], exclude: ["lab"]),
+    tests("JournalHistory", ["Systemd"]),
     tests("Disk"),
     tests("Compression", exclude: ["make_streams.py"]),
     tests("Telemetry", [metrics]),

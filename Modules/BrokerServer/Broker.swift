@@ -75,7 +75,8 @@ public final class Broker {
         self.purgatory = FetchPurgatory(eventLoop: eventLoop)
         self.connectionLimits = ConnectionLimits(
             totalMax: options.limits.connectionsMax,
-            perAddressMax: options.limits.connectionsPerAddressMax
+            perAddressMax: options.limits.connectionsPerAddressMax,
+            descriptorLimit: options.limits.descriptorLimit
         )
     }
 
@@ -145,8 +146,8 @@ extension Broker {
     /// Takes a client's connection in; throws if a limit is reached, which closes it.
     func accept(_ channel: any Channel) throws {
         let peer = channel.remoteAddress?.ipAddress ?? "unknown"
-        if let refusal = connectionLimits.admit(peer) {
-            LogLines.connectionRefused(peer, "\(refusal)", logger)
+        if let refusal = connectionLimits.admit(peer, descriptor: try channel.descriptor) {
+            connectionLimits.log(refusal, of: peer, logger)
             throw ChannelError.operationUnsupported
         }
         let connection = KafkaConnection(broker: self, peer: peer, limits: options.limits)

@@ -185,10 +185,16 @@ enum LogLines {
         )
     }
 
-    static func connectionRefused(_ peer: String, _ reason: String, _ logger: Logger) {
+    static func connectionRefused(
+        _ peer: String,
+        _ refusal: ConnectionLimits.Refusal,
+        _ unlogged: Int,
+        _ logger: Logger
+    ) {
+        let more = unlogged == 0 ? "" : " (\(unlogged) more of this kind were not logged)"
         logger.warning(
-            "Refused the connection of client \(peer): \(reason)",
-            metadata: ["MARTLET_PEER": "\(peer)"]
+            "Refused the connection of client \(peer): \(refusal)\(more)",
+            metadata: ["MARTLET_PEER": "\(peer)", "message-id": "\(MessageID.clientRefused)"]
         )
     }
 

@@ -51,6 +51,15 @@ public actor ClusterController {
         var leaving: Set<BrokerID> = []
         var needsPlan = true
         var quorum = QuorumWatch()
+        var brokerStops: StopQueue
+        var controllerStops: StopQueue
+
+        init(epoch: ControllerEpoch, silence: Duration, now: Duration) {
+            self.epoch = epoch
+            tracker = BrokerTracker(silence: silence, now: now)
+            brokerStops = StopQueue(now: now)
+            controllerStops = StopQueue(now: now)
+        }
     }
 
     let configuration: Configuration
@@ -128,8 +137,11 @@ public actor ClusterController {
         if let reign, !leadership.isConfirmed || leadership.epoch != reign.epoch { endReign() }
         guard leadership.isConfirmed, reign == nil else { return }
         LogLines.reignBegins(configuration.id, leadership.epoch, logger)
-        let tracker = BrokerTracker(silence: configuration.brokerSilence, now: clock.now)
-        reign = Reign(epoch: leadership.epoch, tracker: tracker)
+        reign = Reign(
+            epoch: leadership.epoch,
+            silence: configuration.brokerSilence,
+            now: clock.now
+        )
         metrics.isLeader.set(1)
         if store.metadata.clusterID == nil, let cluster = store.clusterID {
             own { await $0.commit(.setClusterID(cluster)) }

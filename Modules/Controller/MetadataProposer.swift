@@ -40,14 +40,19 @@ public protocol MetadataProposer: Sendable {
 public struct RaftMetadataProposer: MetadataProposer {
     private let eventLoop: any EventLoop
     private let bound: NIOLoopBound<(manager: RaftManager, stateMachine: MetadataStateMachine)>
+    private let session: NIOLoopBound<(Int32) -> SessionID?>
     private let clock: any ControllerClock
 
     /// Makes a proposer; called on the event loop.
+    /// - Parameter session: the newest known run of another controller's process; called on the
+    ///   event loop.
     public init(
         manager: RaftManager,
         stateMachine: MetadataStateMachine,
-        clock: any ControllerClock
+        clock: any ControllerClock,
+        session: @escaping (Int32) -> SessionID?
     ) {
+        self.session = NIOLoopBound(session, eventLoop: manager.eventLoop)
         self.eventLoop = manager.eventLoop
         self.bound = NIOLoopBound((manager, stateMachine), eventLoop: manager.eventLoop)
         self.clock = clock
@@ -99,7 +104,8 @@ public struct RaftMetadataProposer: MetadataProposer {
                     return QuorumView.Peer(
                         node: node,
                         match: progress?.match ?? 0,
-                        isActive: progress?.isActive ?? false
+                        isActive: progress?.isActive ?? false,
+                        session: session.value(node.owner)
                     )
                 }
                 continuation.resume(

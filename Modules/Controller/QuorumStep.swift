@@ -12,12 +12,15 @@ public struct QuorumView: Equatable, Sendable {
         public var match: LogIndex
         /// Whether it was heard lately.
         public var isActive: Bool
+        /// The run of its process that was heard last; nil if none was, as for the leader itself.
+        public var session: SessionID?
 
         /// Describes a replica.
-        public init(node: NodeID, match: LogIndex, isActive: Bool) {
+        public init(node: NodeID, match: LogIndex, isActive: Bool, session: SessionID? = nil) {
             self.node = node
             self.match = match
             self.isActive = isActive
+            self.session = session
         }
     }
 

@@ -61,6 +61,11 @@ public func requestConfigs(
             .metadataWrite,
             ReassignPartitionsHandler(controller: controller)
         ),
+        RequestConfig(
+            .controlledShutdown,
+            .controller,
+            ControlledShutdownHandler(controller: controller)
+        ),
     ] + controllerChanges(controller)
 }
 

@@ -8,16 +8,18 @@ import Telemetry
 public enum DaemonSetup {
     /// Prepares the process; call once, first thing in main, before any thread exists.
     ///
+    /// - Parameter identity: fields of every journal entry that tell this daemon from others of its
+    ///   kind.
     /// - Returns: the way of log lines; close it before the process exits, or its last lines are
     ///   lost.
-    public static func prepare(identifier: String) -> LogPipeline {
+    public static func prepare(identifier: String, identity: [String: String]) -> LogPipeline {
         let isTuned = ProcessTuning.tuneAllocator()
         // A peer that closes its socket must not end the daemon.
         signal(SIGPIPE, SIG_IGN)
         // Data and sockets are nobody else's business.
         umask(0o077)
         raiseFileLimit()
-        let pipeline = JournalLogHandler.bootstrap(identifier: identifier)
+        let pipeline = JournalLogHandler.bootstrap(identifier: identifier, identity: identity)
         let registry = MetricsRegistry.process
         registry.install()
         ProcessMetrics.register(in: registry)

@@ -35,6 +35,19 @@ enum LogLines {
         )
     }
 
+    /// An entry to be written at once: no thread can be had that would do it.
+    static func limitTooLow(_ name: String, _ reason: String) -> LogEntry {
+        LogEntry(
+            level: .critical,
+            message: "\(name) cannot start: \(reason)",
+            metadata: id(.limitTooLow),
+            label: "martlet.daemon",
+            file: #fileID,
+            function: #function,
+            line: #line
+        )
+    }
+
     static func stopTookTooLong(_ name: String, _ logger: Logger) {
         logger.error("\(name) did not stop in time and ends as it is", metadata: id(.daemonFailed))
     }

@@ -42,6 +42,8 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
     case removeController = 1018
     /// Who the controllers are, and how far each of them is.
     case describeControllers = 1019
+    /// May this broker or controller stop now, or would others lose a quorum?
+    case controlledShutdown = 1020
 
     /// The name in log lines and metrics.
     public var name: String {
@@ -66,6 +68,7 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
         case .addController: "AddController"
         case .removeController: "RemoveController"
         case .describeControllers: "DescribeControllers"
+        case .controlledShutdown: "ControlledShutdown"
         }
     }
 
@@ -94,7 +97,7 @@ public enum InterBrokerRequestType: Int32, CaseIterable, Sendable {
     public func isAllowed(from sender: SenderRole, to receiver: SenderRole) -> Bool {
         switch self {
         case .controllerDiscover: true
-        case .controllerVerify, .getTopicMetadata: receiver == .controller
+        case .controllerVerify, .getTopicMetadata, .controlledShutdown: receiver == .controller
         case .startPartitionRaftGroup, .stopPartitionRaftGroup, .metadataChanged:
             sender == .controller && receiver == .broker
         case .registerBroker, .brokerHeartbeat, .reportLeaders, .createTopics, .deleteTopics,

@@ -18,16 +18,45 @@ enum LogLines {
     }
 
     static func leads(_ replica: Replica, _ logger: Logger) {
+        let (notes, reason) = (replica.notes, replica.notes.campaign)
+        let former = name(notes.former, of: replica)
+        let cause =
+            switch reason {
+            case .handover: "\(former) handed over"
+            case .gone: "\(former) is gone"
+            case .silent: "\(former) was silent"
+            case .none: "no leader was known"
+            }
+        var fields = metadata(replica, .leaderElected)
+        fields["MARTLET_REASON"] = "\(reason.rawValue)"
+        if notes.former != .none { fields["MARTLET_FORMER_LEADER"] = "\(notes.former.owner)" }
         logger.info(
-            "Leading Raft group \(replica.id) in term \(replica.leadership.term)",
-            metadata: metadata(replica, .leaderElected)
+            "Leading Raft group \(replica.id) in term \(replica.leadership.term): \(cause)",
+            metadata: fields
         )
     }
 
-    static func lostLeadership(_ replica: Replica, _ logger: Logger) {
+    static func lostLeadership(
+        _ replica: Replica,
+        _ loss: LeadershipNotes.Loss,
+        to successor: NodeID?,
+        _ logger: Logger
+    ) {
+        let cause =
+            switch loss {
+            case .handover: "handed over to \(name(successor ?? .none, of: replica))"
+            case .quorum: "no majority of its members was heard"
+            case .removed: "this replica is no member any more"
+            case .term: "another member has begun a newer term"
+            }
+        var fields = metadata(replica, .leaderLost)
+        fields["MARTLET_REASON"] = "\(loss.rawValue)"
+        if let successor { fields["MARTLET_SUCCESSOR"] = "\(successor.owner)" }
         logger.info(
-            "No longer leading Raft group \(replica.id) (term \(replica.leadership.term))",
-            metadata: metadata(replica, .leaderLost)
+            """
+            No longer leading Raft group \(replica.id) (term \(replica.leadership.term)): \(cause)
+            """,
+            metadata: fields
         )
     }
 
@@ -39,6 +68,11 @@ enum LogLines {
             """,
             metadata: metadata(replica, .quorumLost)
         )
+    }
+
+    /// What an operator calls the daemon that holds a replica.
+    private static func name(_ node: NodeID, of replica: Replica) -> String {
+        "\(replica.id == .metadata ? "controller" : "broker") \(node.owner)"
     }
 
     static func diverged(_ replica: Replica, at index: LogIndex, _ logger: Logger) {

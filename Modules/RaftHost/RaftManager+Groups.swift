@@ -196,7 +196,7 @@ extension RaftManager {
     public func transferLeadership(of group: RaftGroupID, to node: NodeID) {
         eventLoop.preconditionInEventLoop()
         guard let replica = table[group], replica.leadership.isLeader else { return }
-        replica.node.transferLeadership(to: node)
+        replica.transferLeadership(to: node)
         markDirty(replica)
     }
 
@@ -208,7 +208,7 @@ extension RaftManager {
         var moving = 0
         for replica in table.replicas {
             guard let successor = successor(of: replica, among: replica.voters) else { continue }
-            replica.node.transferLeadership(to: successor)
+            replica.transferLeadership(to: successor)
             markDirty(replica)
             moving += 1
         }
@@ -303,6 +303,7 @@ extension RaftManager: RaftMessageSink {
         for replica in table.replicas where replica.core.leader != .none {
             guard replica.core.leader.owner == owner, !replica.leadership.isLeader else { continue }
             replica.node.forgetLeader()
+            replica.notes.leaderIsGone()
             let candidates = replica.voters.filter { $0.owner != owner }
             // Groups begin with different replicas, so that leaders spread.
             let place = candidates.firstIndex(of: replica.node.id) ?? 0

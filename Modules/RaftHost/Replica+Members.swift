@@ -72,6 +72,12 @@ extension Replica {
         )
     }
 
+    /// Asks another replica to take over from this one, which leads.
+    func transferLeadership(to successor: NodeID) {
+        notes.asks(successor, in: term)
+        node.transferLeadership(to: successor)
+    }
+
     /// Leaves a joint configuration, or hands over to a replica that may; called on every tick.
     func leaveJoint() {
         guard !configuration.votersOutgoing.isEmpty, leadership.isConfirmed, acceptsProposals
@@ -80,7 +86,7 @@ extension Replica {
             guard node.lastConfChange <= applied else { return }
             try? node.proposeConfChange(ConfChange())
         } else if let successor = manager.successor(of: self, among: configuration.voters) {
-            node.transferLeadership(to: successor)
+            transferLeadership(to: successor)
         }
         manager.markDirty(self)
     }

@@ -64,6 +64,7 @@ public final class Replica {
     /// Ticks until this replica campaigns because its leader's process is gone, or because nobody
     /// has won an election; -1 if it does not.
     var ticksToCampaign = -1
+    var notes = LeadershipNotes()
 
     init(
         manager: RaftManager,
@@ -332,6 +333,7 @@ extension Replica {
     /// A refusal is no error of the group, but for two that show a damaged log: then this replica
     /// takes no part any more.
     func step(_ message: Message) {
+        if message.type == .timeoutNow { notes.wasAskedToLead() }
         do throws(RaftError) {
             try node.step(message)
         } catch {
@@ -410,16 +412,17 @@ extension Replica {
         if before.isLeader, !now.isLeader || before.term != now.term {
             catchingUp = []
             failProposals()
-            LogLines.lostLeadership(self, manager.logger)
-            // Whoever loses an election learns of a newer term. In the same one, a leader steps
-            // down because it hears no majority, or because it is no member any more.
-            if before.term == now.term, configuration.voters.contains(nodeID) {
-                LogLines.quorumLost(self, manager.logger)
-            }
+            let loss = notes.loss(of: nodeID, from: before, to: now, members: configuration)
+            LogLines.lostLeadership(self, loss.0, to: loss.successor, manager.logger)
+            notes.stepsDown()
+            if loss.0 == .quorum { LogLines.quorumLost(self, manager.logger) }
         }
         if now.leader != .none { ticksToCampaign = -1 }
         if leadership.isConfirmed, !before.isConfirmed || before.term != now.term {
             LogLines.leads(self, manager.logger)
+            notes.follows(nodeID)
+        } else if !now.isLeader {
+            notes.follows(now.leader)
         }
         stateMachine.leadershipChanged(leadership)
     }

@@ -115,6 +115,12 @@ public final class StreamTransport: RaftSender {
         queuedBytes(of: owner, on: .catchUp) < options.catchUpBytesMax
     }
 
+    /// The newest run of a peer's process that has opened a stream to here; nil if none has.
+    public func session(of owner: Int32) -> SessionID? {
+        eventLoop.preconditionInEventLoop()
+        return sessions[owner]
+    }
+
     private func queue(_ key: StreamKey, _ send: (PeerStream) -> Void) {
         eventLoop.preconditionInEventLoop()
         guard !isShutDown, key.peer != identity.id else { return }

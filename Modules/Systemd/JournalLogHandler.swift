@@ -55,10 +55,14 @@ public struct JournalLogHandler: LogHandler {
     ///
     /// Call once, first thing in a daemon's main. Keep the pipeline: its level can be changed, and
     /// it must be closed before the process ends, or its last lines are lost.
-    public static func bootstrap(identifier: String, level: Logger.Level = .info) -> LogPipeline {
+    public static func bootstrap(
+        identifier: String,
+        identity: [String: String] = [:],
+        level: Logger.Level = .info
+    ) -> LogPipeline {
         let sink: any LogSink =
             JournalStream.isConnected()
-            ? JournalSink(identifier: identifier) : StandardErrorSink()
+            ? JournalSink(identifier: identifier, identity: identity) : StandardErrorSink()
         let pipeline = LogPipeline(sink: sink, level: level)
         LoggingSystem.bootstrap { JournalLogHandler(label: $0, pipeline: pipeline) }
         return pipeline

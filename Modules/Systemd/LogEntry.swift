@@ -32,7 +32,8 @@ public struct LogEntry: Equatable, Sendable {
     /// The line that logged.
     public let line: UInt
 
-    init(
+    /// Makes an entry, as a logger does; longer texts are cut.
+    public init(
         level: Logger.Level,
         message: String,
         metadata: Logger.Metadata = [:],

@@ -17,10 +17,18 @@ extension LogSink {
 /// journald's native protocol: one message with its fields.
 public struct JournalSink: LogSink {
     private let identifier: String
+    private let identity: [(name: String, value: String)]
     private let fallback = StandardErrorSink()
 
-    /// Makes the sink; `identifier` is the daemon's name.
-    public init(identifier: String) { self.identifier = identifier }
+    /// Makes the sink.
+    /// - Parameters:
+    ///   - identifier: the daemon's name.
+    ///   - identity: fields that say in every entry which one of its kind the daemon is, such as
+    ///     MARTLET_BROKER.
+    public init(identifier: String, identity: [String: String] = [:]) {
+        self.identifier = identifier
+        self.identity = identity.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+    }
 
     /// Sends by sd_journal_sendv; when journald is not there, the line goes to stderr.
     public func write(_ entry: LogEntry) {
@@ -41,6 +49,7 @@ public struct JournalSink: LogSink {
         add("CODE_LINE", "\(entry.line)")
         add("CODE_FUNC", entry.function)
         add("MARTLET_LOGGER", entry.label)
+        for field in identity { add(field.name, field.value) }
         for field in entry.fields { add(field.name, field.value) }
         let result = bytes.withUnsafeMutableBytes { buffer -> Int32 in
             var vectors: [iovec] = []

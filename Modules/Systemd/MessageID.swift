@@ -19,6 +19,8 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let daemonStopped = MessageID("4761695b766344d4aeb87a373e507592")
     /// The daemon ends because something failed that it cannot work without.
     public static let daemonFailed = MessageID("07ffd9ec02f94fa3895e7b372eff4d5b")
+    /// A limit of the system is too low for the daemon to start.
+    public static let limitTooLow = MessageID("ef02e1ad93734b5ea915615db9819227")
     /// The settings file is refused.
     public static let settingsRefused = MessageID("5b4537316ae84f58a1c1c10416ed2d60")
     /// The settings were read again.
@@ -83,16 +85,18 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let diskSlow = MessageID("35ad8fee60444bc4afc38f59e3dead54")
     /// A peer was refused.
     public static let peerRefused = MessageID("ed40d06b1b72419b90b662c1423003a7")
+    /// A client's connection was refused, since a limit is reached.
+    public static let clientRefused = MessageID("4f3c164c50614007808738761436cbb3")
 
     /// Every id, in the catalog's order.
     public static let all: [MessageID] = [
-        daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed,
+        daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed, limitTooLow,
         settingsRefused, settingsReloaded, storageFailed, progressStalled, progressResumed,
         logEntriesDropped, logEntriesSuppressed, clusterCreated, clusterMismatch,
         controllerElected, controllerNotAdded, controllerAdded, controllerRemoved, brokerOnline,
         brokerOffline, topicCreated, topicDeleted, raftGroupsStarting, raftGroupsStopping,
         raftGroupStarted, raftGroupStopped, raftGroupKept, reassignmentStarted,
         reassignmentFinished, replicaReplaced, leaderElected, leaderLost, quorumLost, logTruncated,
-        replicaSuspect, diskSlow, peerRefused,
+        replicaSuspect, diskSlow, peerRefused, clientRefused,
     ]
 }

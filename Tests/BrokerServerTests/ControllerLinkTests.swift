@@ -9,15 +9,19 @@ import Testing
 @testable import BrokerServer
 
 /// The broker's way to the controllers, with controllers that are a struct of this test.
-@Suite struct ControllerLinkTests {
+@Suite(.timeLimit(.minutes(1))) struct ControllerLinkTests {
     /// A leader that refuses whoever names no cluster, and notes what it is sent.
     private struct Controllers: InterBrokerCommunicator {
         let caller: InterBrokerCaller
+        var limit: Duration?
         let seen: Seen
 
         final class Seen: Sendable {
             let goodbyes = Atomic(0)
             let types = Mutex<[InterBrokerRequestType]>([])
+            /// Where the leader is, and who takes requests and says nothing.
+            let leader = Mutex("c1:9190")
+            let silent = Mutex("")
         }
 
         func send<Request: InterBrokerRequest>(
@@ -28,6 +32,10 @@ import Testing
             guard target.address != "gone:9190" else {
                 throw .connectFailed(address: target.address, reason: "connection refused")
             }
+            if target.address == seen.silent.withLock({ $0 }) {
+                try? await Task.sleep(for: limit ?? .seconds(86_400))
+                throw .deadlineExceeded(address: target.address)
+            }
             seen.types.withLock { $0.append(Request.type) }
             let answer: Any
             switch request {
@@ -37,7 +45,7 @@ import Testing
             case is ControllerDiscoverRequest:
                 answer = ControllerDiscoverResponse(
                     leaderID: 1,
-                    leaderAddress: "c1:9190",
+                    leaderAddress: seen.leader.withLock { $0 },
                     epoch: 1,
                     members: [:]
                 )
@@ -101,7 +109,7 @@ import Testing
                 broker: broker.reference,
                 state: state,
                 logger: broker.log.logger
-            ) { Controllers(caller: $0, seen: seen) }
+            ) { Controllers(caller: $0, limit: $1, seen: seen) }
         }
         let lost = Controllers.Seen()
         await #expect(throws: InterBrokerError.self) {
@@ -125,6 +133,57 @@ import Testing
         let link = makeLink(reopened, Controllers.Seen())
         #expect(await link.controllers.map(\.id) == [1, 9])
         _ = try await link.ask(CreateTopicsRequest(topics: []), attempts: 2)
+        try await broker.stop()
+        executor.stop()
+    }
+
+    @Test func `a leader that falls silent is not waited for as long as a call may take`()
+        async throws
+    {
+        let broker = try await TestBroker.start()
+        let files = MemoryFiles()
+        try files.makeDirectory("/state")
+        let executor = ThreadExecutor(name: "state")
+        let state = try BrokerStateFile.open(
+            directory: "/state",
+            broker: 1,
+            files: files,
+            executor: executor
+        )
+        let seen = Controllers.Seen()
+        var configuration = ControllerLink.Configuration(
+            broker: 1,
+            controllers: [
+                InterBrokerTarget(id: 1, address: "c1:9190"),
+                InterBrokerTarget(id: 2, address: "c2:9190"),
+            ],
+            registration: RegisterBrokerRequest(
+                clientHost: "b1",
+                clientPort: 9092,
+                peerAddress: "b1:9192",
+                directoryID: DirectoryID(UniqueID(high: 1, low: 1)),
+                session: SessionID(UniqueID(high: 2, low: 2))
+            )
+        )
+        configuration.retryInterval = .milliseconds(1)
+        configuration.heartbeatInterval = .milliseconds(1)
+        configuration.patience = .milliseconds(1)
+        let link = ControllerLink(
+            configuration,
+            broker: broker.reference,
+            state: state,
+            logger: broker.log.logger
+        ) { Controllers(caller: $0, limit: $1, seen: seen) }
+        func registrations() -> Int {
+            seen.types.withLock { $0.count { $0 == .registerBroker } }
+        }
+        let work = Task { await link.run() }
+        while registrations() == 0 { await Task.yield() }
+        seen.leader.withLock { $0 = "c2:9190" }
+        seen.silent.withLock { $0 = "c1:9190" }
+        while registrations() == 1 { await Task.yield() }
+        work.cancel()
+        await work.value
         try await broker.stop()
         executor.stop()
     }
@@ -158,7 +217,7 @@ import Testing
             broker: broker.reference,
             state: state,
             logger: broker.log.logger
-        ) { Controllers(caller: $0, seen: seen) }
+        ) { Controllers(caller: $0, limit: $1, seen: seen) }
         await #expect(throws: InterBrokerError.self) {
             try await link.ask(CreateTopicsRequest(topics: []), attempts: 3)
         }

@@ -45,6 +45,26 @@ import Testing
         #expect(limits.admit("c") == nil)
         #expect(limits.total == 3)
     }
+
+    @Test func `the last quarter of the descriptors is not for clients`() throws {
+        var limits = ConnectionLimits(totalMax: 100, perAddressMax: 100, descriptorLimit: 64)
+        #expect(limits.admit("a", descriptor: 47) == nil)
+        let admitted = limits.admit("a", descriptor: 48)
+        let refusal = try #require(admitted)
+        #expect(refusal == .descriptors(limit: 64, kept: 16))
+        #expect("\(refusal)".contains("may have 64 files open (LimitNOFILE= of the unit)"))
+        #expect(limits.total == 1)
+        limits.leave("a")
+        #expect(limits.admit("a", descriptor: 12) == nil)
+    }
+
+    @Test func `of many descriptors a thousand are kept`() {
+        var limits = ConnectionLimits(totalMax: 9, perAddressMax: 9, descriptorLimit: 524_288)
+        #expect(limits.admit("a", descriptor: 523_263) == nil)
+        #expect(
+            limits.admit("a", descriptor: 523_264) == .descriptors(limit: 524_288, kept: 1024)
+        )
+    }
 }
 
 @Suite struct ApiVersionsNameTests {

@@ -19,7 +19,7 @@ extension ClusterTests {
                 let (first, second) = (cluster.broker(1), cluster.broker(2))
                 #expect(try await cluster.canStop(2).exit == .status(0))
                 #expect(try await first.stop() == .status(0), "\(first.logTail)")
-                #expect(!readFile(first.logFile).contains("waits before it stops"))
+                #expect(!readFile(first.logFile).contains("would lose the quorum"))
                 try await cluster.untilAway(1)
                 try await eventually("broker 2 says that it must not stop") {
                     let answer = try await cluster.canStop(2, asking: 2)
@@ -102,15 +102,62 @@ extension ClusterTests {
                         return answer.exit == .status(1) && answer.output.contains("(away: 1)")
                     }
                 }
-                for other in cluster.controllers.dropFirst() { other.send(SIGTERM) }
-                for other in cluster.controllers.dropFirst() {
-                    try await other.untilLogged("the controllers would lose their quorum")
-                }
+                let third = cluster.controllers[2]
+                third.send(SIGTERM)
+                try await third.untilLogged("the controllers would lose their quorum")
                 try cluster.controllers[0].start()
-                var stopped = 0
-                try await eventually("one of the others stops", within: .seconds(30)) {
-                    stopped = cluster.controllers.count { !$0.isRunning }
-                    return stopped > 0
+                #expect(try await third.untilEnded(within: .seconds(30)) == .status(0))
+            }
+        }
+
+        @Test func `brokers that are asked at once stop one after another`() async throws {
+            try await TestCluster.run("roll", Self.shape(waiting: 600_000)) { cluster in
+                try await cluster.create("orders", partitions: 3)
+                let load = try await Load(on: cluster, topic: "orders", partitions: 3, writers: 1)
+                try await Self.roll(cluster.brokers)
+                _ = try await load.untilWritten(after: monotonicMilliseconds())
+                print(try await load.endAndCheck(), terminator: "")
+            }
+        }
+
+        @Test func `controllers that are asked at once stop one after another`() async throws {
+            var shape = ClusterShape()
+            shape.controllers = 3
+            shape.brokers = 1
+            shape.controllerStopWait = 600_000
+            try await TestCluster.run("roll-c", shape) { cluster in
+                try await cluster.untilControllers([1, 2, 3])
+                try await Self.roll(cluster.controllers)
+                try await cluster.untilControllers([1, 2, 3])
+            }
+        }
+
+        @Test func `where all are asked and none comes back, all stop before long`() async throws {
+            try await TestCluster.run("all", Self.shape(waiting: 600_000)) { cluster in
+                try await cluster.create("orders", partitions: 3)
+                for broker in cluster.brokers { broker.send(SIGTERM) }
+                for broker in cluster.brokers {
+                    #expect(try await broker.untilEnded(within: .seconds(60)) == .status(0))
+                }
+            }
+        }
+
+        /// Asks all to stop at the same time, starts again who has stopped, and holds that no two
+        /// are away together.
+        private static func roll(_ servers: [ServerProcess]) async throws {
+            for server in servers { server.send(SIGTERM) }
+            var left = Set(servers.map(\.number))
+            while !left.isEmpty {
+                var gone: [ServerProcess] = []
+                try await eventually("another one stops", within: .seconds(60)) {
+                    gone = servers.filter { !$0.isRunning }
+                    return !gone.isEmpty
+                }
+                #expect(gone.count == 1)
+                for server in gone {
+                    #expect(left.remove(server.number) != nil, "nobody stops twice")
+                    try server.start()
+                    try await server.waitUntilReady()
                 }
             }
         }

@@ -14,8 +14,8 @@ import Testing
 
     @Test func `every request type has a sample, a name and its number`() {
         #expect(Samples.all.map { type(of: $0).type } == InterBrokerRequestType.allCases)
-        #expect(InterBrokerRequestType.allCases.map(\.rawValue) == Array(1000...1019))
-        #expect(Set(InterBrokerRequestType.allCases.map(\.name)).count == 20)
+        #expect(InterBrokerRequestType.allCases.map(\.rawValue) == Array(1000...1020))
+        #expect(Set(InterBrokerRequestType.allCases.map(\.name)).count == 21)
     }
 
     @Test func `every request survives its JSON, beside the common fields`() throws {
@@ -233,11 +233,11 @@ import Testing
         }
         #expect(allowed(.controller, .broker) == [1000, 1003, 1004, 1008])
         #expect(allowed(.broker, .broker) == [1000, 1014, 1016])
-        #expect(allowed(.controller, .controller) == [1000, 1001, 1002, 1014])
+        #expect(allowed(.controller, .controller) == [1000, 1001, 1002, 1014, 1020])
         #expect(
             allowed(.broker, .controller)
                 == [1000, 1001, 1002, 1005, 1006, 1007] + Array(1009...1013) + [1015]
-                + Array(1017...1019)
+                + Array(1017...1020)
         )
     }
 }

@@ -115,5 +115,6 @@ enum Samples {
         ),
         RemoveControllerRequest(id: 2, directoryID: DirectoryID(id), timeoutMs: 30_000),
         DescribeControllersRequest(),
+        ControlledShutdownRequest(isHindered: true),
     ]
 }

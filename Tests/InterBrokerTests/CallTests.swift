@@ -201,6 +201,22 @@ import Testing
         try await server.close()
     }
 
+    @Test func `a cancelled call does not wait for its connection`() async throws {
+        // Nobody accepts: what comes when the queue is full waits for as long as it likes.
+        let listener = FullListener()
+        defer { listener.close() }
+        let target = InterBrokerTarget(id: 2, address: listener.address)
+        let call = Task {
+            try await sendControllerDiscoverRequest(.init(), to: target, from: Peers.controller)
+        }
+        call.cancel()
+        await #expect(
+            throws: InterBrokerError.connectFailed(address: target.address, reason: "cancelled")
+        ) {
+            try await call.value
+        }
+    }
+
     @Test func `a communicator holds nothing but its caller and settings`() async throws {
         try await Peers.with { peers in
             let communicator: any InterBrokerCommunicator = SimpleBrokerCommunicator(

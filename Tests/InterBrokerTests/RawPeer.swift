@@ -1,3 +1,4 @@
+import Glibc
 import InterBrokerProtocol
 import Model
 import NIOCore
@@ -109,4 +110,38 @@ struct RawServer {
     }
 
     func close() async throws { try await channel.close() }
+}
+
+/// A port whose queue of connections is full: who dials it hears nothing.
+struct FullListener {
+    let address: String
+    private let descriptors: [Int32]
+
+    init() {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var descriptors = [listener]
+        withUnsafeMutablePointer(to: &name) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { name in
+                precondition(bind(listener, name, length) == 0 && listen(listener, 0) == 0)
+                precondition(getsockname(listener, name, &length) == 0)
+                // One is queued; the system may take another before it begins to drop.
+                for _ in 0..<4 {
+                    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+                    let client = socket(AF_INET, type, 0)
+                    _ = connect(client, name, length)
+                    descriptors.append(client)
+                }
+            }
+        }
+        self.descriptors = descriptors
+        address = "127.0.0.1:\(UInt16(bigEndian: name.sin_port))"
+    }
+
+    func close() {
+        for descriptor in descriptors { _ = Glibc.close(descriptor) }
+    }
 }

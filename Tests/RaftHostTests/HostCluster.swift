@@ -21,6 +21,7 @@ final class HostCluster {
         var machines: [RaftGroupID: RecordingStateMachine] = [:]
         var failure: (any Error)?
         let registry = MetricsRegistry()
+        let events = EventLog()
         /// Its replica of every group.
         var node: NodeID { NodeID(owner: owner, incarnation: 1) }
 
@@ -75,8 +76,6 @@ final class HostCluster {
         func flush() {}
     }
 
-    /// What any host has said, oldest first.
-    let lines = Lines()
     let loop = EmbeddedEventLoop()
     /// After so many entries a snapshot is taken; nil for groups that keep their whole log.
     var snapshotEntries: UInt64?
@@ -124,7 +123,7 @@ final class HostCluster {
             options: options,
             random: random,
             metrics: RaftHostMetrics(host.registry),
-            logger: Logger(label: "test") { [lines] _ in LineRecorder(lines: lines) }
+            logger: host.events.logger()
         )
         let network = Network(cluster: self, owner: host.owner)
         networks.append(network)

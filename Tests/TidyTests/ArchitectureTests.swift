@@ -12,6 +12,7 @@ import Testing
         "CSystemd": 2, "Systemd": 2, "Disk": 2, "CZlib": 2, "CSnappy": 2, "CLZ4": 2, "CZstd": 2,
         "Compression": 2, "Telemetry": 2, "CYAML": 2, "Settings": 2, "Security": 2,
         "RaftLog": 3, "InterBroker": 3, "KafkaClient": 3, "Daemon": 3,
+        "JournalHistory": 3,
         "RaftHost": 4, "RaftTransport": 4,
         "Controller": 5, "BrokerServer": 5, "Console": 5,
     ]

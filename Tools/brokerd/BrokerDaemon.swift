@@ -269,6 +269,7 @@ final class BrokerDaemon: Sendable {
             clamping: settings.offsetsTopicReplicationFactor
         )
         options.messageBytesMax = settings.messageBytesMax
+        options.limits.descriptorLimit = ProcessLimits.openFilesMax()
         return options
     }
 
@@ -292,13 +293,19 @@ final class BrokerDaemon: Sendable {
             )
         )
         configuration.adopt = { cluster in try directory.adopt(cluster) }
-        let options = callOptions()
+        var options = callOptions()
+        // A machine that is gone says nothing; while it is waited for, nobody hears of this one.
+        options.connectTimeout = min(options.connectTimeout, configuration.patience)
         return ControllerLink(
             configuration,
             broker: broker.reference,
             state: state,
             logger: logger
-        ) { caller in SimpleBrokerCommunicator(caller: caller, options: options) }
+        ) { [options] caller, limit in
+            var options = options
+            if let limit { options.deadline = min(options.deadline, limit) }
+            return SimpleBrokerCommunicator(caller: caller, options: options)
+        }
     }
 
     private func callOptions() -> CallOptions {
@@ -435,10 +442,19 @@ final class BrokerDaemon: Sendable {
     }
 
     /// Which partitions would lose their quorum with this broker.
+    ///
+    /// It knows best who is away; only the controllers know who else is about to go.
     private func stopObstacle() async -> String? {
-        guard let broker = parts.withLock({ $0?.broker }) else { return nil }
+        guard let parts = parts.withLock({ $0 }) else { return nil }
+        let broker = parts.broker
         let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
-        return asked ?? nil
+        let obstacle = asked ?? nil
+        let answer = await parts.link.mayStop(isHindered: obstacle != nil, within: .seconds(1))
+        switch answer?.verdict {
+        case .everybodyStops: return nil
+        case .wait where obstacle == nil: return answer?.reason
+        case .wait, .granted, nil: return obstacle
+        }
     }
 
     /// Lets other replicas take over before this one goes; waits a short while for them.

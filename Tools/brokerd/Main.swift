@@ -36,7 +36,11 @@ enum Main {
         } catch {
             return DaemonSetup.refuse(error, identifier: "brokerd")
         }
-        let pipeline = DaemonSetup.prepare(identifier: "brokerd")
+        if let status = DaemonSetup.refuseShortage(identifier: "brokerd") { return status }
+        let pipeline = DaemonSetup.prepare(
+            identifier: "brokerd",
+            identity: ["MARTLET_BROKER": "\(settings.brokerID)"]
+        )
         pipeline.level = DaemonSetup.level(settings.logLevel)
         defer { pipeline.close() }
         let daemon = BrokerDaemon(settings)

@@ -154,6 +154,31 @@ extension ControllerDaemon {
     /// The others are asked themselves: only a leader hears all of them, and it is about to go.
     func stopObstacle() async -> String? {
         guard let node = store.node else { return nil }
+        let obstacle = await controllersAway(node)
+        let answer = await mayStop(ControlledShutdownRequest(isHindered: obstacle != nil))
+        switch answer?.verdict {
+        case .everybodyStops: return nil
+        case .wait where obstacle == nil: return answer?.reason
+        case .wait, .granted, nil: return obstacle
+        }
+    }
+
+    /// What the leader says to a stop; nil if none answers.
+    private func mayStop(
+        _ request: ControlledShutdownRequest
+    ) async -> ControlledShutdownResponse? {
+        let own = settings.controllerID
+        guard let leader = store.leadership.leader else { return nil }
+        if leader == own {
+            let controller = try? recovered().controller
+            return try? await controller?.controlledShutdown(request, of: .controller, own.rawValue)
+        }
+        guard let address = store.address(of: leader) else { return nil }
+        let target = InterBrokerTarget(id: leader.rawValue, address: address)
+        return try? await communicator().send(request, to: target)
+    }
+
+    private func controllersAway(_ node: NodeID) async -> String? {
         let members = store.members
         let live = await withTaskGroup(of: NodeID?.self) { group in
             for other in Set(members.voters + members.votersOutgoing) where other != node {

@@ -201,7 +201,7 @@ final class ControllerDaemon: Sendable {
             failed: { [control] in control.fail(.software, reason: $0) }
         )
         let transport = makeTransport(manager, loop)
-        let controller = makeController(manager, machine)
+        let controller = makeController(manager, machine, transport)
         let log = logs.first { $0.identity.group == .metadata }
         store.setConfigured(configured(and: log?.identity))
         if let log {
@@ -300,7 +300,8 @@ final class ControllerDaemon: Sendable {
 
     private func makeController(
         _ manager: RaftManager,
-        _ machine: MetadataStateMachine
+        _ machine: MetadataStateMachine,
+        _ transport: StreamTransport
     ) -> ClusterController {
         var configuration = ClusterController.Configuration(id: settings.controllerID)
         configuration.brokerSilence = settings.brokerSilence
@@ -310,7 +311,8 @@ final class ControllerDaemon: Sendable {
             proposer: RaftMetadataProposer(
                 manager: manager,
                 stateMachine: machine,
-                clock: clock
+                clock: clock,
+                session: { [weak transport] in transport?.session(of: $0) }
             ),
             clock: clock,
             logger: logger

@@ -36,7 +36,11 @@ enum Main {
         } catch {
             return DaemonSetup.refuse(error, identifier: "controllerd")
         }
-        let pipeline = DaemonSetup.prepare(identifier: "controllerd")
+        if let status = DaemonSetup.refuseShortage(identifier: "controllerd") { return status }
+        let pipeline = DaemonSetup.prepare(
+            identifier: "controllerd",
+            identity: ["MARTLET_CONTROLLER": "\(settings.controllerID)"]
+        )
         pipeline.level = DaemonSetup.level(settings.logLevel)
         defer { pipeline.close() }
         let daemon = ControllerDaemon(settings)

@@ -71,7 +71,7 @@ extension ControllerLink {
             return (request, broker.metadata.controllers)
         }
         do {
-            let answer = try await ask(request, attempts: 2)
+            let answer = try await ask(request, attempts: 2, within: configuration.patience)
             await remember(controllers)
             if request.metadataVersion < answer.metadataVersion {
                 try await broker.run { $0.pullMetadata() }
@@ -97,18 +97,39 @@ extension ControllerLink {
             digest: "",
             isLeaving: true
         )
-        let (ended, end) = AsyncStream<Void>.makeStream()
+        _ = await askOnce(goodbye, within: limit)
+    }
+
+    /// Asks the controller leader whether this broker may stop now.
+    ///
+    /// Nil where none answers in time: then nobody but the broker itself can tell.
+    public func mayStop(
+        isHindered: Bool,
+        within limit: Duration
+    ) async -> ControlledShutdownResponse? {
+        guard isRegistered else { return nil }
+        return await askOnce(ControlledShutdownRequest(isHindered: isHindered), within: limit)
+    }
+
+    /// Asks once; nil if no answer comes in time.
+    private func askOnce<Request: InterBrokerRequest>(
+        _ request: Request,
+        within limit: Duration
+    ) async -> Request.Response? {
+        let (answers, end) = AsyncStream<Request.Response>.makeStream()
         let call = Task {
-            _ = try? await ask(goodbye, attempts: 1)
+            if let answer = try? await ask(request, attempts: 1) { end.yield(answer) }
             end.finish()
         }
         let timer = Task {
             try? await Task.sleep(for: limit)
             end.finish()
         }
-        for await _ in ended {}
-        call.cancel()
-        timer.cancel()
+        defer {
+            call.cancel()
+            timer.cancel()
+        }
+        return await answers.first { _ in true }
     }
 
     private func reportLeaders(_ signals: AsyncStream<Void>) async {

@@ -10,9 +10,10 @@ import Synchronization
 /// an address book: which controller led when it was last heard of.
 /// - Thread: any; an actor, for control work only.
 public actor ControllerLink {
-    /// Makes a communicator for a caller; a test hands in another one.
+    /// Makes a communicator for a caller, whose calls may take a time of the link's or, if nil, of
+    /// the settings; a test hands in another one.
     public typealias MakeCommunicator =
-        @Sendable (InterBrokerCaller) -> any InterBrokerCommunicator
+        @Sendable (InterBrokerCaller, Duration?) -> any InterBrokerCommunicator
 
     /// What the link needs to know.
     public struct Configuration: Sendable {
@@ -28,6 +29,9 @@ public actor ControllerLink {
         public var reportDelay: Duration = .milliseconds(50)
         /// Between two attempts to find a controller leader; 200 ms.
         public var retryInterval: Duration = .milliseconds(200)
+        /// How long a controller may be silent before another one is asked; 2 s, which is less
+        /// than the time after which a silent broker counts as offline.
+        public var patience: Duration = .seconds(2)
         /// Told of the cluster when this broker joins it, before anything else happens in it.
         public var adopt: @Sendable (ClusterID) async throws -> Void = { _ in }
 
@@ -92,13 +96,14 @@ public actor ControllerLink {
     /// Whether no controller leader was found when last asked for; for the status line.
     public nonisolated var isAlone: Bool { unreachable.load(ordering: .relaxed) }
 
-    private var communicator: any InterBrokerCommunicator {
+    private func communicator(within limit: Duration?) -> any InterBrokerCommunicator {
         makeCommunicator(
             InterBrokerCaller(
                 role: .broker,
                 id: configuration.broker.rawValue,
                 clusterID: state.clusterID
-            )
+            ),
+            limit
         )
     }
 
@@ -107,9 +112,12 @@ public actor ControllerLink {
     /// A request is sent again only where the one before it was refused by a controller that does
     /// not lead, or never reached one: what might have taken effect is not repeated. A broker
     /// that belongs to no cluster yet registers first; everything else waits for that.
+    ///
+    /// - Parameter limit: the time for each attempt; that of the settings if nil.
     public func ask<Request: InterBrokerRequest>(
         _ request: Request,
-        attempts: Int = 10
+        attempts: Int = 10,
+        within limit: Duration? = nil
     ) async throws(InterBrokerError) -> Request.Response {
         var last = InterBrokerError.connectFailed(
             address: controllers.map(\.address).joined(separator: ", "),
@@ -124,7 +132,7 @@ public actor ControllerLink {
             }
             guard let target = await findLeader() else { continue }
             do {
-                let answer = try await communicator.send(request, to: target)
+                let answer = try await communicator(within: limit).send(request, to: target)
                 isUnreachableLogged = false
                 return answer
             } catch {
@@ -166,7 +174,7 @@ public actor ControllerLink {
     /// The leader that is believed in, or the one that most recently led as the controllers say.
     private func findLeader() async -> InterBrokerTarget? {
         if let leader { return leader }
-        let communicator = communicator
+        let communicator = communicator(within: configuration.patience)
         let answers = await withTaskGroup(
             of: Result<ControllerDiscoverResponse, InterBrokerError>.self
         ) { group in

@@ -232,6 +232,8 @@ public struct ListenerLimits: Sendable {
     public var connectionsMax = 10_000
     /// Client connections from one address; 2,000.
     public var connectionsPerAddressMax = 2_000
+    /// Files that the process may have open, clients' connections among them; by default no limit.
+    public var descriptorLimit = Int.max
     /// A connection on which nothing happens for this long is closed; 10 min, as in Kafka.
     public var idleMax: TimeAmount = .minutes(10)
 

@@ -57,3 +57,15 @@ public enum KafkaListener {
             }
     }
 }
+
+extension Channel {
+    /// The number of the connection's socket; 0 where there is none, as in tests.
+    var descriptor: Int {
+        get throws {
+            let descriptor = try pipeline.syncOperations.withUnsafeTransportIfAvailable(
+                of: NIOBSDSocket.Handle.self
+            ) { Int($0) }
+            return descriptor ?? 0
+        }
+    }
+}

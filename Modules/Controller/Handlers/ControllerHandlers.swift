@@ -93,3 +93,20 @@ struct DescribeControllersHandler: InterBrokerRequestHandler {
         try await controller.describeControllers()
     }
 }
+
+/// Says whether a daemon may stop.
+struct ControlledShutdownHandler: InterBrokerRequestHandler {
+    let controller: ClusterController
+
+    func handle(
+        _ request: ControlledShutdownRequest,
+        _ context: RequestContext
+    ) async throws(Refusal) -> ControlledShutdownResponse {
+        let header = context.header
+        return try await controller.controlledShutdown(
+            request,
+            of: header.senderRole,
+            header.senderID
+        )
+    }
+}

@@ -4,10 +4,13 @@ import Logging
 import Model
 public import NIOCore
 import NIOPosix
+import Synchronization
 
 /// Opens a connection to a daemon's peer listener: the only way in which one is opened.
 ///
 /// The connection belongs to the caller, who closes it when the call is over.
+///
+/// A cancelled task's attempt is given up at once.
 ///
 /// - Throws: `missingAddress` or `connectFailed`, whose descriptions are fixed:
 ///   "failed to connect to broker: missing address" and
@@ -24,19 +27,51 @@ public func connectToSpecificBroker(
     guard timeout > .zero else {
         throw .connectFailed(address: address, reason: "deadline exceeded")
     }
+    let dial = Dial()
     let bootstrap = ClientBootstrap(group: group)
         .connectTimeout(TimeAmount(timeout))
         .channelOption(.tcpOption(.tcp_nodelay), value: 1)
         .channelInitializer { channel in
-            channel.eventLoop.makeCompletedFuture {
+            dial.tries(channel)
+            return channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(AnswerHandler(address: address))
             }
         }
     do {
-        let channel = try await bootstrap.connect(to: parsed).get()
+        let channel = try await withTaskCancellationHandler {
+            try await bootstrap.connect(to: parsed).get()
+        } onCancel: {
+            dial.cancel()
+        }
         return BrokerConnection(channel: channel, address: address)
     } catch {
+        if Task.isCancelled { throw .connectFailed(address: address, reason: "cancelled") }
         throw .connectFailed(address: address, reason: reason(of: error, timeout))
+    }
+}
+
+/// The connections that one attempt tries, so that they can be given up before one is open.
+private final class Dial: Sendable {
+    private struct State {
+        var channels: [any Channel] = []
+        var isCancelled = false
+    }
+    private let state = Mutex(State())
+
+    func tries(_ channel: any Channel) {
+        let isLate = state.withLock { state in
+            state.channels.append(channel)
+            return state.isCancelled
+        }
+        if isLate { channel.close(promise: nil) }
+    }
+
+    func cancel() {
+        let channels = state.withLock { state in
+            state.isCancelled = true
+            return state.channels
+        }
+        for channel in channels { channel.close(promise: nil) }
     }
 }
 

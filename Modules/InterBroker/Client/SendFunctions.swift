@@ -235,6 +235,17 @@ public func sendRemoveControllerRequest(
     try await callBroker(request, target, from: caller, requestID: requestID, options: options)
 }
 
+/// Asks the controller leader whether this daemon may stop now.
+public func sendControlledShutdownRequest(
+    _ request: ControlledShutdownRequest,
+    to target: InterBrokerTarget,
+    from caller: InterBrokerCaller,
+    requestID: RequestID? = nil,
+    options: CallOptions = CallOptions()
+) async throws(InterBrokerError) -> ControlledShutdownResponse {
+    try await callBroker(request, target, from: caller, requestID: requestID, options: options)
+}
+
 /// Asks the controller leader who the controllers are and how far each of them is.
 public func sendDescribeControllersRequest(
     _ request: DescribeControllersRequest,

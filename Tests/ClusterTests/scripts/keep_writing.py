@@ -45,6 +45,8 @@ def main():
             "reconnect.backoff.max.ms": 200,
             "topic.metadata.refresh.fast.interval.ms": 50,
             "socket.connection.setup.timeout.ms": 1000,
+            # Else what was asked of a broker that fell silent is waited for for a minute.
+            "socket.timeout.ms": 3000,
         },
         error_cb=lambda error: log.write(f"# {milliseconds()} {error}\n"),
     )

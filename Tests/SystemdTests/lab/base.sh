@@ -22,7 +22,7 @@ base_system() {
     packages=systemd,systemd-sysv,dbus,iproute2,nftables,libnss-systemd,procps,kcat,libstdc++6
     packages+=,libyaml-0-2,libisal2,libsystemd0,libsnappy1v5,liblz4-1,libzstd1,zlib1g
     mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' \
-        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+        /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
     mkdir -p "$lab"
     rm -rf "$base"
     debootstrap --variant=minbase --include="$packages" "$1" "$base" "$mirror" \
@@ -48,6 +48,42 @@ layer() {
     done
 }
 
+# put_suite FOLDER SUITE FILES: puts a tree of files into a layer, and a script of this folder, which
+# runs in every boot once all else is up, and writes to /out/result.txt.
+put_suite() {
+    cp -a "$3/." "$1/m/"
+    install -m755 "$here/$2" "$1/m/usr/bin/lab-suite"
+    install -m644 "$here/checks.sh" "$1/m/usr/lib/lab-checks.sh"
+    cat >"$1/m/etc/systemd/system/lab-suite.service" <<'UNIT'
+[Unit]
+After=multi-user.target
+[Service]
+Type=exec
+ExecStart=/usr/bin/lab-suite
+StandardOutput=journal
+UNIT
+    ln -sf ../lab-suite.service "$1/m/etc/systemd/system/multi-user.target.wants/"
+}
+
+# report RESULT CONSOLE JOURNAL: prints what a suite has written, and ends the run with its status;
+# keeps the whole journal of one that failed.
+report() {
+    local status=0
+    [[ ! -s $1 ]] || cat "$1"
+    if ! grep -q '^done: ' "$1" 2>/dev/null; then
+        tail -n 20 "$2"
+        echo "FAIL - the suite did not reach its end"
+        status=1
+    elif grep -q '^FAIL' "$1"; then
+        status=1
+    fi
+    if ((status)); then
+        journalctl -q --no-pager -D "$3" -o short-precise >"$lab/failed.journal" || true
+        echo "the whole journal: $lab/failed.journal"
+    fi
+    exit $status
+}
+
 # Takes the layer away again, with all that was written to it.
 unlayer() {
     if mountpoint -q "$1/m"; then umount "$1/m" || umount -l "$1/m"; fi
@@ -56,9 +92,33 @@ unlayer() {
 
 # container SECONDS NAME FOLDER ARGUMENTS...: runs systemd-nspawn on a layer.
 container() {
-    SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 timeout -k 5 "$1" systemd-nspawn --register=no --keep-unit \
-        --quiet --machine="$2" --console=pipe --capability=all --system-call-filter=bpf \
-        -D "$3/m" "${@:4}" </dev/null
+    local status=0
+    (
+        # Containers in one and the same cgroup would kill each other's services.
+        while read -r place; do
+            mkdir -p "$place" && echo "$BASHPID" >"$place/cgroup.procs"
+        done < <(cgroups "$2")
+        SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout -k 5 "$1" systemd-nspawn --register=no \
+            --keep-unit --quiet --machine="$2" --console=pipe --capability=all \
+            --system-call-filter=bpf -D "$3/m" "${@:4}" </dev/null
+    ) || status=$?
+    local place
+    while read -r place; do
+        find "$place" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done < <(cgroups "$2")
+    return "$status"
+}
+# Where a cgroup of this name belongs in the hierarchies that systemd may use here.
+cgroups() {
+    local hierarchy own
+    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+        [[ -e $hierarchy/cgroup.procs ]] || continue
+        case $hierarchy in
+        */systemd) own=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) ;;
+        *) own=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
+        esac
+        echo "$hierarchy${own%/}/$1"
+    done
 }
 
 # Ends the run when containers are forbidden; needs a layer.

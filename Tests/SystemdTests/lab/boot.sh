@@ -41,33 +41,7 @@ layer "$d"
 probe_container "$name" "$d"
 [[ $1 != --probe ]] || exit 0
 
-cp -a "$installed/." "$d/m/"
-install -m755 "$here/$suite" "$d/m/usr/bin/lab-suite"
-install -m644 "$here/checks.sh" "$d/m/usr/lib/lab-checks.sh"
-cat >"$d/m/etc/systemd/system/lab-suite.service" <<'UNIT'
-[Unit]
-After=multi-user.target
-[Service]
-Type=exec
-ExecStart=/usr/bin/lab-suite
-StandardOutput=journal
-UNIT
-ln -sf ../lab-suite.service "$d/m/etc/systemd/system/multi-user.target.wants/"
-
+put_suite "$d" "$suite" "$installed"
 container 300 "$name" "$d" --private-network --bind="$d/out:/out" \
     --boot systemd.show_status=0 >"$d/out/console.log" 2>&1 || true
-[[ ! -s $d/out/result.txt ]] || cat "$d/out/result.txt"
-status=0
-if ! grep -q '^done: ' "$d/out/result.txt" 2>/dev/null; then
-    tail -n 20 "$d/out/console.log"
-    echo "FAIL - the suite did not reach its end"
-    status=1
-elif grep -q '^FAIL' "$d/out/result.txt"; then
-    status=1
-fi
-if ((status)); then
-    journalctl -q --no-pager -D "$d/m/var/log/journal" -o short-precise \
-        >"$lab/failed.journal" || true
-    echo "the whole journal: $lab/failed.journal"
-fi
-exit $status
+report "$d/out/result.txt" "$d/out/console.log" "$d/m/var/log/journal"

@@ -123,7 +123,7 @@ systemctl daemon-reload
 
 section "command line"
 wide=$({ martlet --help && brokerd --help && controllerd --help &&
-    for verb in "topic" "topic create" "topic list" "topic describe" "topic delete" "produce" \
+    for verb in "why" "topic" "topic create" "topic list" "topic describe" "topic delete" "produce" \
         "consume" "cluster" "cluster status" "cluster can-stop" "log" \
         "log dump" "log verify" "bench"; do
         # shellcheck disable=SC2086

@@ -160,6 +160,7 @@ eq "one stopped after the other was ready" "$(j -o json SYSLOG_IDENTIFIER=broker
 section "remove"
 t "apt removes it" apt remove martlet
 eq "nothing of it runs" "$(pgrep -u martlet | wc -l)" 0
+eq "no broker waited in vain for the others" "$(j -o cat -g 'its time is over')" ""
 t "the data stays" test -d /var/lib/martlet/broker
 t "the settings stay" test -f /etc/martlet/brokerd.yaml
 t "apt installs it again" apt install "$new"
