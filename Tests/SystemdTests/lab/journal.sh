@@ -112,7 +112,7 @@ for _ in 1 2 3; do
     busy+=($!)
 done
 starts=0
-# Starts in which systemd itself fails, as it sometimes does in such a hurry, do not count.
+# A start in which systemd itself fails would not count.
 for _ in $(seq 300); do
     systemctl start brokerd 2>/dev/null
     [ "$(p ExecMainStatus brokerd)" != 78 ] || starts=$((starts + 1))
