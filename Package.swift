@@ -243,7 +243,7 @@ let testTargets: [Target] = [
         "KafkaClient",
         ["Model", "KafkaProtocol", "RecordBatch", "Compression", nioCore, nioPosix]
     ),
-    tests("Daemon", ["Systemd", "Settings", lifecycle, logging]),
+    tests("Daemon", ["Systemd", "Settings", "Telemetry", lifecycle, logging]),
     tests(
         "RaftHost",
         [

@@ -67,6 +67,8 @@ public struct DaemonRunner: Sendable {
             progress: progress,
             status: status,
             watchdog: watchdog,
+            // Everything that is no event loop's work runs there, this runner's own included.
+            probe: progress.probing("task pool") { job in Task.detached { job() } },
             logger: logger
         )
         supervisor.start()

@@ -60,10 +60,18 @@ enum LogLines {
         logger.error("settings refused: \(reason)", metadata: id(.settingsRefused))
     }
 
-    static func progressStalled(_ names: [String], _ logger: Logger) {
-        logger.error(
-            "no progress: \(names.joined(separator: ", ")); the watchdog is not fed",
-            metadata: id(.progressStalled)
+    static func progressStalled(_ report: StallReport, _ logger: Logger) {
+        var metadata = id(.progressStalled)
+        metadata["MARTLET_STALLED"] = "\(report.stalled.joined(separator: ", "))"
+        logger.error("\(report.text)", metadata: metadata)
+    }
+
+    static func progressResumed(_ names: [String], _ logger: Logger) {
+        var metadata = id(.progressResumed)
+        metadata["MARTLET_STALLED"] = "\(names.joined(separator: ", "))"
+        logger.notice(
+            "progress again: \(names.joined(separator: ", ")); the watchdog is fed",
+            metadata: metadata
         )
     }
 

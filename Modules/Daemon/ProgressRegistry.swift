@@ -36,9 +36,29 @@ public final class ProgressRegistry: Sendable {
     }
 
     private let sources = Mutex<[Source]>([])
+    private let steps = Mutex<Steps>(Steps())
+
+    /// What a start or a stop has got done, in words.
+    private struct Steps {
+        var text: String?
+        var hasNew = false
+    }
 
     /// Makes an empty registry.
     public init() {}
+
+    /// Says how far a long start or stop is: that is progress, and STATUS shows it.
+    ///
+    /// It is forgotten when the next service's turn comes.
+    public func step(_ text: String) {
+        steps.withLock { $0 = Steps(text: text, hasNew: true) }
+    }
+
+    /// What ``step(_:)`` was told last.
+    var lastStep: String? { steps.withLock { $0.text } }
+
+    /// The next service's turn has come, which is progress too.
+    func beginSteps() { steps.withLock { $0 = Steps(text: nil, hasNew: true) } }
 
     /// Registers a part that ticks for ever, such as an event loop: it is never idle.
     ///
@@ -100,6 +120,29 @@ public final class ProgressRegistry: Sendable {
         sources.withLock { $0.append(source) }
     }
 
+    /// A part as it is now, for whoever wants to know why the daemon stands still.
+    struct Part: Equatable {
+        var name: String
+        /// The work that it has done since the start.
+        var count: UInt64
+        /// For how long it has neither advanced nor been idle.
+        var standing: Duration
+    }
+
+    /// All parts, in the order in which they were registered.
+    func parts(now: ContinuousClock.Instant = .now) -> [Part] {
+        sources.withLock { sources in
+            sources.map {
+                let isAlive = $0.isIdle() || $0.count() != $0.last
+                return Part(
+                    name: $0.name,
+                    count: $0.count(),
+                    standing: isAlive ? .zero : $0.lastAlive.duration(to: now)
+                )
+            }
+        }
+    }
+
     /// What one look at all parts has shown.
     struct Look: Equatable {
         /// Parts that have neither advanced nor been idle for longer than their patience.
@@ -110,8 +153,12 @@ public final class ProgressRegistry: Sendable {
 
     /// Looks at all parts; called by the supervisor alone.
     func look(now: ContinuousClock.Instant = .now) -> Look {
-        sources.withLock { sources in
-            var look = Look(stalled: [], hasAdvanced: false)
+        let hasStep = steps.withLock { steps in
+            defer { steps.hasNew = false }
+            return steps.hasNew
+        }
+        return sources.withLock { sources in
+            var look = Look(stalled: [], hasAdvanced: hasStep)
             for position in sources.indices {
                 let count = sources[position].count()
                 let hasAdvanced = count != sources[position].last

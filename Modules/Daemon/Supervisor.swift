@@ -40,6 +40,7 @@ final class Supervisor: Sendable {
     private let progress: ProgressRegistry
     private let status: @Sendable () -> String
     private let watchdog: Duration?
+    private let probe: @Sendable () -> Void
     private let logger: Logger
     private let state: Mutex<State>
     private let end = WakeSignal()
@@ -50,12 +51,14 @@ final class Supervisor: Sendable {
         progress: ProgressRegistry,
         status: @escaping @Sendable () -> String,
         watchdog: Duration?,
+        probe: @escaping @Sendable () -> Void = {},
         logger: Logger
     ) {
         self.notifier = notifier
         self.progress = progress
         self.status = status
         self.watchdog = watchdog
+        self.probe = probe
         self.logger = logger
         state = Mutex(State(phase: .starting("")))
     }
@@ -70,10 +73,11 @@ final class Supervisor: Sendable {
         }
     }
 
-    /// Shorter for a while after READY: much changes then, and `systemctl status` is often the next
-    /// thing that an operator types.
+    /// Shorter during a start, which must ask for more time before its own is over, and for a while
+    /// after READY: much changes then, and `systemctl status` is often what an operator types next.
     func nextWait() -> Duration {
         let isEarly = state.withLock { state in
+            if case .starting = state.phase { return true }
             guard state.earlyLooks > 0 else { return false }
             state.earlyLooks -= 1
             return true
@@ -89,6 +93,7 @@ final class Supervisor: Sendable {
     /// Enters a phase and says so at once.
     func enter(_ phase: DaemonPhase) {
         state.withLock { $0.phase = phase }
+        progress.beginSteps()
         if phase != .serving { sendStatus() }
     }
 
@@ -115,17 +120,26 @@ final class Supervisor: Sendable {
         } else if look.stalled.isEmpty {
             if watchdog != nil { notifier.send(.watchdog) }
         }
-        report(phase.isAnswering ? look.stalled : [])
+        report(phase.isAnswering ? look.stalled : [], now)
+        // Before the service is up there is nobody whose answer would be missed.
+        if phase.isAnswering { probe() }
         sendStatus()
     }
 
-    /// One line when a stall begins, none while it lasts.
-    private func report(_ stalled: [String]) {
-        let isNew = state.withLock { state in
+    /// One entry when a stall begins or spreads, none while it lasts, one when it is over.
+    ///
+    /// It is written at once: the manager's SIGABRT follows as soon as the watchdog's time is over.
+    private func report(_ stalled: [String], _ now: ContinuousClock.Instant) {
+        let before = state.withLock { state in
             defer { state.stalled = stalled }
-            return !stalled.isEmpty && state.stalled != stalled
+            return state.stalled
         }
-        if isNew { LogLines.progressStalled(stalled, logger) }
+        if stalled.contains(where: { !before.contains($0) }) {
+            let report = StallReport(stalled: stalled, progress: progress, now: now)
+            LogLines.progressStalled(report, logger)
+        } else if stalled.isEmpty, !before.isEmpty {
+            LogLines.progressResumed(before, logger)
+        }
     }
 
     private func sendStatus() {
@@ -139,7 +153,8 @@ final class Supervisor: Sendable {
 
     private func line(_ state: State) -> String {
         switch state.phase {
-        case .starting(let name): return "starting: \(name)"
+        case .starting(let name):
+            return "starting: \(name)" + (progress.lastStep.map { ": \($0)" } ?? "")
         case .waitingToStop(let obstacle): return "waits to stop: \(obstacle)"
         case .stopping(let name): return "stopping: \(name)"
         case .serving:

@@ -159,8 +159,9 @@ struct MoveStory {
         let near = former(from)
         let held = near.last { $0.isEvent(.progressStalled) || $0.isEvent(.diskSlow) }
         if let held {
+            // Of a stall the first line says it; the daemon's whole state follows.
             return Finding(
-                text: "\(name(from)) was held up: \(held.message)",
+                text: "\(name(from)) was held up: \(held.message.prefix { $0 != "\n" })",
                 evidence: [held]
             )
         }

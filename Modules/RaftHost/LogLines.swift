@@ -60,6 +60,16 @@ enum LogLines {
         )
     }
 
+    static func quorumLost(_ replica: Replica, _ logger: Logger) {
+        logger.warning(
+            """
+            Raft group \(replica.id) has lost its quorum: a majority of its voters \
+            (\(list(replica.configuration.voters))) has not answered this leader
+            """,
+            metadata: metadata(replica, .quorumLost)
+        )
+    }
+
     /// What an operator calls the daemon that holds a replica.
     private static func name(_ node: NodeID, of replica: Replica) -> String {
         "\(replica.id == .metadata ? "controller" : "broker") \(node.owner)"

@@ -415,6 +415,7 @@ extension Replica {
             let loss = notes.loss(of: nodeID, from: before, to: now, members: configuration)
             LogLines.lostLeadership(self, loss.0, to: loss.successor, manager.logger)
             notes.stepsDown()
+            if loss.0 == .quorum { LogLines.quorumLost(self, manager.logger) }
         }
         if now.leader != .none { ticksToCampaign = -1 }
         if leadership.isConfirmed, !before.isConfirmed || before.term != now.term {

@@ -33,11 +33,15 @@ struct DataDirectory: Equatable, Sendable {
         }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: true)
         let format = "format: martlet data directory "
-        guard lines.count == 4, lines[0].hasPrefix(format),
-            let version = UInt32(lines[0].dropFirst(format.count))
-        else { throw .damaged(path: path, reason: "not the four lines that were written") }
+        guard let first = lines.first, first.hasPrefix(format),
+            let version = UInt32(first.dropFirst(format.count))
+        else { throw .damaged(path: path, reason: "not the lines that were written") }
+        // Before anything else: a later version may have more lines and another checksum.
         guard version == Self.version else {
             throw .unsupportedVersion(path: path, version: version)
+        }
+        guard lines.count == 4 else {
+            throw .damaged(path: path, reason: "not the four lines that were written")
         }
         let covered = lines[..<3].map { $0 + "\n" }.joined()
         guard lines[3] == "crc: \(Checksum.crc(Array(covered.utf8)))",

@@ -19,6 +19,8 @@ public final class LogDirectory: Sendable {
     ///
     /// When it was not, every group that was found is suspect.
     public let damage: String?
+    /// Whether a crash had cut the last write short; it was never acknowledged.
+    public let hasTornEnd: Bool
     let writer: LogWriter
     private let lock: any DirectoryLock
     private let files: any FileStore
@@ -33,7 +35,8 @@ public final class LogDirectory: Sendable {
         lock: any DirectoryLock,
         writer: LogWriter,
         reader: any DiskExecutor,
-        damage: String?
+        damage: String?,
+        hasTornEnd: Bool
     ) {
         directoryID = directory.id
         cluster = directory.cluster
@@ -42,6 +45,7 @@ public final class LogDirectory: Sendable {
         self.writer = writer
         self.reader = reader
         self.damage = damage
+        self.hasTornEnd = hasTornEnd
         files = writer.files
         options = writer.options
         tails = TailCache(
@@ -98,7 +102,7 @@ public final class LogDirectory: Sendable {
             progress: progress
         )
         let recovered = try recovery.run()
-        let damage = recovered.damage
+        let (damage, hasTornEnd) = (recovered.damage, recovered.hasTornEnd)
         let log = LogWriter(
             root: path,
             id: directory.id,
@@ -119,7 +123,8 @@ public final class LogDirectory: Sendable {
             lock: lock,
             writer: log,
             reader: reader,
-            damage: damage
+            damage: damage,
+            hasTornEnd: hasTornEnd
         )
         var groups: [GroupLog] = []
         for store in recovered.stores.values.sorted(by: { $0.directory < $1.directory }) {

@@ -30,9 +30,7 @@ extension LogWriter {
                 directory: id
             )
             try file.file.write(parts, at: position)
-            try options.metrics.walSyncDuration.time { () throws(DiskError) in
-                try file.file.sync()
-            }
+            try sync(file)
             options.metrics.walFrames.add()
             options.metrics.walBytes.add(frame.bytes)
             options.metrics.walFrameBytes.observe(frame.bytes)
@@ -45,6 +43,16 @@ extension LogWriter {
         if waitingBytes >= options.segmentBacklogBytesMax { try flushSegments() }
         if segments.dirtyFileCount > options.dirtyFilesMax { try beginCheckpoint() }
         return true
+    }
+
+    private func sync(_ file: WALFile) throws(DiskError) {
+        let start = ContinuousClock.now
+        try file.file.sync()
+        let end = ContinuousClock.now
+        options.metrics.walSyncDuration.observe(start.duration(to: end))
+        if let report = slowSyncs.note(start.duration(to: end), at: end) {
+            options.onSlowSync(report.longest, report.count)
+        }
     }
 
     /// Says in the idle moment that the last frame was durable: an empty frame behind it, unsynced.

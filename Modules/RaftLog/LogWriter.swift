@@ -93,6 +93,7 @@ final class LogWriter: @unchecked Sendable {
     var checkpointSequence: UInt64
     var isCheckpointing = false
     var closing: Completion?
+    var slowSyncs = SlowSyncs()
 
     init(
         root: String,

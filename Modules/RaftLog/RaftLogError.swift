@@ -45,7 +45,10 @@ extension RaftLogError: CustomStringConvertible {
         case .locked(let path): "another process holds the data directory \(path)"
         case .damaged(let path, let reason): "\(path) is damaged: \(reason)"
         case .unsupportedVersion(let path, let version):
-            "\(path) has version \(version), which this program does not know"
+            """
+            \(path) is of format \(version), which this program does not know: it was written by \
+            another version of Martlet, and nothing of it was changed
+            """
         case .notADataDirectory(let path):
             "\(path) holds files of something else; a data directory starts empty"
         case .foreignCluster(let found, let expected):

@@ -22,6 +22,9 @@ public struct RaftLogOptions: Sendable {
     public var dirtyFilesMax = 4096
     /// Payloads up to this size are copied into the frame instead of being a part of their own.
     public var copiedPayloadBytesMax = 1024
+    /// Called on the writer's thread when syncs took a second or more: the longest, and how many
+    /// there were since the last call; once in ten seconds at most.
+    public var onSlowSync: @Sendable (Duration, Int) -> Void = { _, _ in }
     /// What is counted where; default in the process's own registry.
     public var metrics = RaftLogMetrics()
 

@@ -12,6 +12,8 @@ struct RecoveredState {
     var nextFrame: UInt64
     /// A sentence when the write-ahead log itself is damaged.
     var damage: String?
+    /// Whether the last write was cut short by a crash.
+    var hasTornEnd = false
 }
 
 /// Brings a data directory into the state that was acknowledged.
@@ -26,7 +28,7 @@ struct Recovery {
     let directory: DataDirectory
     let files: any FileStore
     let options: RaftLogOptions
-    let progress: (String) -> Void
+    let progress: RecoveryProgress
     private let writer: SegmentWriter
 
     init(
@@ -40,7 +42,7 @@ struct Recovery {
         self.directory = directory
         self.files = files
         self.options = options
-        self.progress = progress
+        self.progress = RecoveryProgress(say: progress)
         writer = SegmentWriter(
             root: root,
             cluster: directory.cluster ?? ClusterID(.zero),
@@ -60,14 +62,18 @@ struct Recovery {
         guard let (checkpoint, checkpointName) = newest else {
             throw .missingHardState(path: "\(root)/\(Checkpoint.names[0])")
         }
-        let wal = try WALScanner.open("\(root)/wal", directory.id, files, syncs: true)
+        let wal = try WALScanner.open("\(root)/wal", directory.id, files, syncs: true) { count in
+            progress.note("opened \(count) files of the write-ahead log")
+        }
         var scanner = WALScanner(files: wal, id: directory.id, from: checkpoint.replayFrom)
         var fold = LogFold(checkpoint)
-        var frames = 0
+        // The most that may have to be read; files before the checkpoint's are not.
+        let most = wal.reduce(0) { sum, file in
+            sum + (file.sequence >= checkpoint.replayFrom.file ? file.bytes : 0)
+        }
         while let frame = try scanner.next() {
             try fold.take(frame, path: scanner.files[frame.file].file.path)
-            frames += 1
-            if frames % 1000 == 0 { progress("read \(frames) frames of the write-ahead log") }
+            progress.read(frame.header.bytes, of: most)
         }
         guard let end = scanner.end else { preconditionFailure("the scan has not ended") }
         try fold.finish(end)
@@ -86,13 +92,18 @@ struct Recovery {
             // The next number may stand in a name or in a frame whose file's header was lost.
             nextFile: lastFile + 2,
             nextFrame: place.frame,
-            damage: damage
+            damage: damage,
+            hasTornEnd: scanner.hasTornEnd
         )
+        progress.begin()
+        let payloads = fold.groups.values.reduce(0) { sum, folded in
+            folded.entries.reduce(sum) { $0 + UInt64($1.row.length) }
+        }
         for group in fold.groups.keys.sorted() {
             guard let folded = fold.groups[group] else { continue }
-            recovered.stores[group] = try restore(folded, scanner.files)
+            recovered.stores[group] = try restore(folded, scanner.files, of: payloads)
             if recovered.stores.count % 100 == 0 {
-                progress("recovered \(recovered.stores.count) of \(fold.groups.count) groups")
+                progress.note("recovered \(recovered.stores.count) of \(fold.groups.count) groups")
             }
         }
         recovered.walFiles = wal.map {
@@ -126,7 +137,10 @@ struct Recovery {
         let walFiles = recovered.walFiles
         recovered.walFiles = try reading { () throws(DiskError) in
             let dirty = writer.takeDirty()
-            for file in dirty.files { try file.sync() }
+            for file in dirty.files {
+                try file.sync()
+                progress.synced(of: dirty.files.count)
+            }
             for path in dirty.directories { try files.syncDirectory(path) }
             try checkpoint.write(to: root, directory.id, files, last: checkpointName)
             for store in stores where store.state.suspicion == nil {
@@ -203,19 +217,20 @@ struct Recovery {
     /// Builds a group's store: the believed part of its segments, and the rest written again.
     private func restore(
         _ folded: FoldedGroup,
-        _ wal: [WALScanner.File]
+        _ wal: [WALScanner.File],
+        of payloadBytes: UInt64
     ) throws(RaftLogError) -> GroupStore {
         let path = "\(root)/partitions/\(folded.state.identity.directoryName)"
         do {
             let store = try believed(folded, path)
-            try rewrite(folded, into: store, wal)
+            try rewrite(folded, into: store, wal, of: payloadBytes)
             return store
         } catch {
             switch error {
             case .damaged(let path, let reason):
                 var state = folded.state
                 state.suspicion = state.suspicion ?? "\(path): \(reason)"
-                progress("group \(state.identity.group) is damaged: \(path): \(reason)")
+                progress.note("group \(state.identity.group) is damaged: \(path): \(reason)")
                 return GroupStore(
                     suspect: state,
                     trusted: folded.trusted,
@@ -332,7 +347,8 @@ struct Recovery {
     private func rewrite(
         _ folded: FoldedGroup,
         into store: GroupStore,
-        _ wal: [WALScanner.File]
+        _ wal: [WALScanner.File],
+        of payloadBytes: UInt64
     ) throws(RaftLogError) {
         var before = store.state.end
         if let first = folded.entries.first?.row {
@@ -352,6 +368,7 @@ struct Recovery {
             store.append(LoggedEntry(row: entry.row, payload: payload), before: before)
             before = LogPoint(after: entry.row)
             if store.pendingBytes >= options.segmentBacklogBytesMax { try flush(store) }
+            progress.wrote(Int(entry.row.length), of: payloadBytes)
         }
         try flush(store)
     }

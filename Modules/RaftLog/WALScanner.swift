@@ -36,6 +36,8 @@ struct WALScanner {
     private let id: DirectoryID
     private var place: WALPosition
     private(set) var end: WALEnd?
+    /// Whether the log ends with a frame of which only a part was written.
+    private(set) var hasTornEnd = false
 
     init(files: [File], id: DirectoryID, from place: WALPosition) {
         self.files = files.sorted { $0.sequence < $1.sequence }
@@ -45,11 +47,14 @@ struct WALScanner {
 
     /// Opens the log's files; with `syncs` each is synced first, so that nothing is believed that
     /// only the page cache has.
+    ///
+    /// - Parameter opened: called with the number of files after each of them.
     static func open(
         _ directory: String,
         _ id: DirectoryID,
         _ files: any FileStore,
-        syncs: Bool
+        syncs: Bool,
+        opened: (Int) -> Void = { _ in }
     ) throws(RaftLogError) -> [File] {
         var found: [File] = []
         let names = try reading { () throws(DiskError) in try files.list(directory) }
@@ -73,6 +78,7 @@ struct WALScanner {
                 }
             }
             found.append(File(file: file, sequence: sequence ?? 0, bytes: size))
+            opened(found.count)
         }
         return found
     }
@@ -117,7 +123,26 @@ struct WALScanner {
             if frame.header.recordCount > 0 { return try next() }
         }
         end = try hasLaterFrame() ? .hole(place) : .tail(place)
+        if end == .tail(place) { hasTornEnd = try isTorn(place) }
         return nil
+    }
+
+    /// Whether the frame at a place was begun: its header has the right numbers, and it does not
+    /// verify.
+    private func isTorn(_ place: WALPosition) throws(RaftLogError) -> Bool {
+        guard let here = files.firstIndex(where: { $0.sequence == place.file }),
+            place.position < files[here].bytes
+        else { return false }
+        let file = files[here]
+        let block = try reading { () throws(DiskError) in
+            try file.file.read(WALFormat.frameHeaderBytes, at: place.position)
+        }
+        let header = block.withUnsafeBytes { FrameHeader($0, left: file.bytes - place.position) }
+        // A seal has no records, and nobody misses it.
+        guard let header, header.file == place.file, header.frame == place.frame,
+            header.recordCount > 0
+        else { return false }
+        return try frame(here, place.position) == nil
     }
 
     /// Whether any frame with a higher number verifies: then the one at the place was durable.

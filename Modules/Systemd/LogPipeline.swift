@@ -5,13 +5,13 @@ import Synchronization
 ///
 /// journald can block a sender for as long as it likes, so event loops and Raft threads never write
 /// themselves. When the ring is full, entries are dropped and counted; the logger thread says how
-/// many as soon as it can.
+/// many as soon as it can. A flood of one event is cut, see ``EventLimit``.
 ///
 /// - Thread: any. Appending takes one short lock.
 /// - Invariant: entries come out in the order in which they went in.
 public final class LogPipeline: Sendable {
-    /// The ring's length.
-    public static let entriesMax = 8192
+    /// The ring's length: a broker with ten thousand groups says something of each in one breath.
+    public static let entriesMax = 32_768
 
     private enum Item: Sendable {
         case entry(LogEntry)
@@ -23,9 +23,11 @@ public final class LogPipeline: Sendable {
         var isClosed = false
         /// Dropped and not yet reported.
         var unreported: UInt64 = 0
+        var limit: EventLimit
     }
 
-    private let queue = Mutex(Queue())
+    private let queue: Mutex<Queue>
+    private let sink: any LogSink
     private let wake = WakeSignal()
     private let droppedCount = Atomic<UInt64>(0)
     private let levelPosition: Atomic<Int>
@@ -36,10 +38,17 @@ public final class LogPipeline: Sendable {
         self.init(sink: sink, level: level, entriesMax: Self.entriesMax)
     }
 
-    init(sink: any LogSink, level: Logger.Level, entriesMax: Int) {
+    init(
+        sink: any LogSink,
+        level: Logger.Level,
+        entriesMax: Int,
+        limit: EventLimit = EventLimit()
+    ) {
+        self.sink = sink
         self.entriesMax = entriesMax
+        queue = Mutex(Queue(limit: limit))
         levelPosition = Atomic(Self.position(of: level))
-        NamedThread.start(name: "logger") { [self] in run(sink) }
+        NamedThread.start(name: "logger") { [self] in run() }
     }
 
     /// Entries lost since the start.
@@ -58,6 +67,9 @@ public final class LogPipeline: Sendable {
     /// Queues an entry, or drops and counts it.
     public func append(_ entry: LogEntry) {
         let isFirst = queue.withLock { queue in
+            let isReportDue = queue.limit.nextReport != nil
+            // The first that is left out tells the logger thread when to report.
+            guard queue.limit.admits(entry, at: .now) else { return !isReportDue }
             guard !queue.isClosed, queue.items.count < entriesMax else {
                 queue.unreported += 1
                 droppedCount.wrappingAdd(1, ordering: .relaxed)
@@ -82,20 +94,27 @@ public final class LogPipeline: Sendable {
     }
 
     /// Writes what is queued and ends the logger thread; later entries are dropped.
+    ///
+    /// Returns when the journal has read everything: of a process that is gone, it cannot tell the
+    /// unit any more, and `journalctl -u` would not show its last words.
     public func close(timeout: Duration = .seconds(2)) {
-        _ = flush(timeout: timeout)
+        queue.withLock { queue in
+            queue.items += queue.limit.lastReports().map(Item.entry)
+        }
+        if flush(timeout: timeout) { sink.settle(timeout: timeout) }
         queue.withLock { $0.isClosed = true }
         wake.signal()
     }
 
-    private func run(_ sink: any LogSink) {
+    private func run() {
         while true {
-            wake.wait()
+            waitForWork()
             let (items, unreported, isClosed) = queue.withLock { queue in
-                let taken = (queue.items, queue.unreported, queue.isClosed)
+                var items = queue.items
+                items += queue.limit.reports(at: .now).map(Item.entry)
                 queue.items = []
-                queue.unreported = 0
-                return taken
+                defer { queue.unreported = 0 }
+                return (items, queue.unreported, queue.isClosed)
             }
             var waiting: [WakeSignal] = []
             for item in items {
@@ -108,6 +127,12 @@ public final class LogPipeline: Sendable {
             for semaphore in waiting { semaphore.signal() }
             if isClosed { return }
         }
+    }
+
+    /// Until there is something to write, or to say of what was left out.
+    private func waitForWork() {
+        guard let report = queue.withLock({ $0.limit.nextReport }) else { return wake.wait() }
+        _ = wake.wait(timeout: ContinuousClock.now.duration(to: report))
     }
 
     private static func dropNotice(_ count: UInt64) -> LogEntry {

@@ -5,6 +5,13 @@ import Glibc
 public protocol LogSink: Sendable {
     /// Writes one entry.
     func write(_ entry: LogEntry)
+    /// Waits until the reader has taken everything that was written, for so long at most.
+    func settle(timeout: Duration)
+}
+
+extension LogSink {
+    /// Does nothing: most readers take what was written even when the writer is gone.
+    public func settle(timeout: Duration) {}
 }
 
 /// journald's native protocol: one message with its fields.
@@ -56,6 +63,11 @@ public struct JournalSink: LogSink {
             return sd_journal_sendv(&vectors, Int32(vectors.count))
         }
         if result < 0 { fallback.write(entry) }
+    }
+
+    /// Waits until journald has taken every entry up to now, and looked up whose it is.
+    public func settle(timeout: Duration) {
+        _ = JournalBarrier.wait(socket: JournalBarrier.journalSocket, timeout: timeout)
     }
 }
 

@@ -29,8 +29,12 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
     public static let storageFailed = MessageID("deb58345f90143e195c9933d1d70f816")
     /// A part of the daemon makes no progress; the watchdog is no longer fed.
     public static let progressStalled = MessageID("f3bce2f34f4b435dbb7512d6a4d0d7b5")
+    /// A part of the daemon that made no progress does so again.
+    public static let progressResumed = MessageID("9aebd16a26da4a47a8e576a1663f11a6")
     /// Log entries were dropped.
     public static let logEntriesDropped = MessageID("e1937a39953c4b8290085149adefeb6d")
+    /// More lines of one event were left out than a journal needs.
+    public static let logEntriesSuppressed = MessageID("05a4736fedb043268ccc3f3c14664ffe")
     /// A new cluster was created.
     public static let clusterCreated = MessageID("061584ed144d43b6a1e464f5e21e02b1")
     /// A peer or a data directory belongs to another cluster.
@@ -86,14 +90,13 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
 
     /// Every id, in the catalog's order.
     public static let all: [MessageID] = [
-        daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed,
-        limitTooLow, settingsRefused, settingsReloaded, storageFailed, progressStalled,
-        logEntriesDropped, clusterCreated, clusterMismatch, controllerElected, controllerNotAdded,
-        controllerAdded,
-        controllerRemoved, brokerOnline, brokerOffline, topicCreated, topicDeleted,
-        raftGroupsStarting, raftGroupsStopping, raftGroupStarted, raftGroupStopped, raftGroupKept,
-        reassignmentStarted, reassignmentFinished, replicaReplaced, leaderElected, leaderLost,
-        quorumLost, logTruncated, replicaSuspect, diskSlow, peerRefused,
-        clientRefused,
+        daemonReady, daemonStopping, daemonWaitsToStop, daemonStopped, daemonFailed, limitTooLow,
+        settingsRefused, settingsReloaded, storageFailed, progressStalled, progressResumed,
+        logEntriesDropped, logEntriesSuppressed, clusterCreated, clusterMismatch,
+        controllerElected, controllerNotAdded, controllerAdded, controllerRemoved, brokerOnline,
+        brokerOffline, topicCreated, topicDeleted, raftGroupsStarting, raftGroupsStopping,
+        raftGroupStarted, raftGroupStopped, raftGroupKept, reassignmentStarted,
+        reassignmentFinished, replicaReplaced, leaderElected, leaderLost, quorumLost, logTruncated,
+        replicaSuspect, diskSlow, peerRefused, clientRefused,
     ]
 }

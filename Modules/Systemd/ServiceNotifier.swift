@@ -82,6 +82,15 @@ public enum ServiceManager {
         _ = sd_notify(0, "FDSTOREREMOVE=1\nFDNAME=\(name)")
     }
 
+    /// Waits until the manager has acted on everything that it was sent before.
+    ///
+    /// - Returns: false when it does not within the time.
+    public static func waitUntilHeard(timeout: Duration = .seconds(5)) -> Bool {
+        let (seconds, attoseconds) = timeout.components
+        let microseconds = UInt64(max(0, seconds)) * 1_000_000
+        return sd_notify_barrier(0, microseconds + UInt64(attoseconds / 1_000_000_000_000)) >= 0
+    }
+
     /// The directory of `LoadCredential=` files, nil without any.
     public static var credentialsDirectory: String? {
         getenv("CREDENTIALS_DIRECTORY").map { String(cString: $0) }

@@ -117,6 +117,21 @@ public final class MetricsRegistry: Sendable {
         return text.text
     }
 
+    /// All gauges as samples, `wal_queue_depth 3`, without asking anybody: for a process of which a
+    /// part stands still. What is read at each scrape is left out.
+    public func gaugeSamples() -> [String] {
+        let copy = families.withLock { $0 }
+        var text = PrometheusText()
+        for name in MetricName.all {
+            for (labels, series) in (copy[name.text]?.series ?? [:]).sorted(by: { $0.key < $1.key })
+            {
+                guard case .gauge(let gauge) = series else { continue }
+                text.sample(name.text, labels, PrometheusText.number(gauge.value))
+            }
+        }
+        return text.text.split(separator: "\n").map(String.init)
+    }
+
     /// Puts a series in, or gives the one that is there.
     func keep(
         _ name: MetricName,

@@ -31,7 +31,7 @@ struct PrometheusText {
         sample("\(name)_count", labels, "\(count)")
     }
 
-    private mutating func sample(_ name: String, _ labels: String, _ value: String) {
+    mutating func sample(_ name: String, _ labels: String, _ value: String) {
         text += name
         if !labels.isEmpty { text += "{\(labels)}" }
         text += " \(value)\n"

@@ -119,6 +119,12 @@ import Testing
             Issue.record("\(String(describing: outcome))")
             return
         }
+        let lost = old.events.all("Raft group 1001 has lost its quorum").map(\.message)
+        let text = """
+            Raft group 1001 has lost its quorum: a majority of its voters (1.1 2.1 3.1) has not \
+            answered this leader
+            """
+        #expect(lost == [text])
         let new = try #require(cluster.leaders().first { $0 !== old })
         var done: ProposalOutcome?
         cluster.replica(new)?.propose(batch("kept"), .committed) { done = $0 }

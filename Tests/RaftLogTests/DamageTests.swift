@@ -145,6 +145,7 @@ import Testing
             let harness = try open(sample, last.path) { $0[place] ^= 0x10 }
             #expect(harness.directory.damage == nil, "byte \(place)")
             #expect(try sample.isFull(harness), "byte \(place)")
+            #expect(!harness.directory.hasTornEnd, "byte \(place)")
         }
     }
 
@@ -160,6 +161,9 @@ import Testing
             #expect(harness.directory.damage == nil, "byte \(place)")
             #expect(try !sample.isFull(harness), "byte \(place)")
             #expect(try sample.isPrefix(harness), "byte \(place)")
+            // Without its header a frame cannot be told from what was there before.
+            let isTold = harness.directory.hasTornEnd
+            #expect(isTold || place < WALFormat.frameHeaderBytes, "byte \(place)")
             try expectLife(harness, "byte \(place)")
         }
     }

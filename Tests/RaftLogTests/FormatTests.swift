@@ -239,6 +239,24 @@ import Testing
         #expect(text == lines.joined(separator: "\n"))
     }
 
+    @Test func `the directory of a later version is told from a damaged one`() {
+        let later = """
+            format: martlet data directory 2
+            something: that this version cannot know
+            directory_id: 01020304-0506-0708-090a-0b0c0d0e0f10
+            cluster_id: none
+            crc32: 0
+
+            """
+        #expect(throws: RaftLogError.unsupportedVersion(path: "/data/directory_id", version: 2)) {
+            try DataDirectory(reading: Array(later.utf8), path: "/data/directory_id")
+        }
+        let short = "format: martlet data directory 1\n"
+        #expect(throws: RaftLogError.self) {
+            try DataDirectory(reading: Array(short.utf8), path: "/data/directory_id")
+        }
+    }
+
     @Test func `the running hash`() {
         let topic = Harness.identity(1001).topicID
         #expect(Chain.start(1001, topic, 0) == 11_320_060_499_823_947_734)

@@ -369,3 +369,62 @@ import Testing
         #expect(bytes == entries.flatMap { $0.payload.copyBytes() })
     }
 }
+
+/// Syncs that take long.
+@Suite struct SlowSyncTests {
+    @Test func `the first slow sync is reported at once, the others together after a while`() {
+        var syncs = SlowSyncs()
+        let now = ContinuousClock.now
+        #expect(syncs.note(.milliseconds(999), at: now) == nil)
+        #expect(syncs.note(.seconds(2), at: now) == .init(longest: .seconds(2), count: 1))
+        #expect(syncs.note(.seconds(3), at: now + .seconds(4)) == nil)
+        #expect(syncs.note(.seconds(1), at: now + .seconds(9)) == nil)
+        #expect(
+            syncs.note(.milliseconds(1), at: now + .seconds(10))
+                == .init(longest: .seconds(3), count: 2)
+        )
+        #expect(syncs.note(.milliseconds(1), at: now + .seconds(30)) == nil)
+    }
+}
+
+/// What a long recovery says of itself.
+@Suite struct RecoveryProgressTests {
+    @Test func `a recovery says how far it is, every few mebibytes and at every file`() throws {
+        var said: [String] = []
+        let progress = RecoveryProgress(stepBytes: 4 << 20) { said.append($0) }
+        for _ in 0..<10 { progress.read(1 << 20, of: 128 << 20) }
+        progress.begin()
+        progress.wrote(3 << 20, of: 9 << 20)
+        progress.wrote(1 << 20, of: 9 << 20)
+        progress.synced(of: 2)
+        progress.synced(of: 2)
+        #expect(
+            said == [
+                "read 4 of 128 MiB of the write-ahead log",
+                "read 8 of 128 MiB of the write-ahead log",
+                "wrote 4 of 9 MiB to segments",
+                "synced 1 of 2 files", "synced 2 of 2 files",
+            ]
+        )
+    }
+
+    @Test func `opening a directory passes it on`() throws {
+        let harness = try Harness()
+        let log = try harness.create(1001)
+        try harness.append(log, term: 1, [makeBatch(bytes: 9000)])
+        harness.files.restart(after: .everythingUnsynced)
+        var random = SeededRandom(1)
+        var said: [String] = []
+        _ = try LogDirectory.open(
+            path: Harness.root,
+            files: harness.files,
+            writer: harness.writer,
+            reader: harness.reader,
+            options: Harness.options,
+            cluster: Harness.cluster,
+            random: &random,
+            progress: { said.append($0) }
+        )
+        #expect(said.last?.hasPrefix("synced ") == true, "\(said)")
+    }
+}

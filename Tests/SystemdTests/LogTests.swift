@@ -121,6 +121,82 @@ private final class Recorder: LogSink {
         #expect(pipeline.flush())
     }
 
+    @Test func `a flood of one event is cut and reported, other events are not touched`() {
+        let pipeline = LogPipeline(
+            sink: recorder,
+            level: .info,
+            entriesMax: 100,
+            limit: EventLimit(linesMax: 3, window: .seconds(3600))
+        )
+        let logger = logger(pipeline)
+        for number in 0..<10 { logger.warning("peer \(number) was refused") }
+        logger.notice("another event")
+        pipeline.close()
+        let left = """
+            left out 7 lines of one event, after 3 within 3600 s; the first was: peer 3 was refused
+            """
+        #expect(
+            recorder.entries.map(\.message) == [
+                "peer 0 was refused", "peer 1 was refused", "peer 2 was refused", "another event",
+                left,
+            ]
+        )
+        #expect(recorder.entries.last?.level == .warning)
+    }
+
+    @Test func `each Raft group has its own share, and debugging has no limit`() {
+        var limit = EventLimit(linesMax: 1, window: .seconds(30))
+        func entry(_ group: String, _ level: Logger.Level = .info) -> LogEntry {
+            LogEntry(
+                level: level,
+                message: "Leading Raft group \(group)",
+                metadata: ["MARTLET_GROUP": "\(group)"],
+                label: "l"
+            )
+        }
+        let now = ContinuousClock.now
+        func isAdmitted(_ entry: LogEntry, after time: Duration = .zero) -> Bool {
+            limit.admits(entry, at: now + time)
+        }
+        func reports(after time: Duration) -> [String] {
+            limit.reports(at: now + time).map(\.message)
+        }
+        #expect(isAdmitted(entry("1001")))
+        #expect(isAdmitted(entry("1002")))
+        #expect(limit.nextReport == nil)
+        #expect(!isAdmitted(entry("1001")))
+        #expect(limit.nextReport == now + .seconds(30))
+        #expect(isAdmitted(entry("1001", .debug)))
+        #expect(isAdmitted(entry("1001", .debug)))
+        #expect(reports(after: .seconds(29)) == [])
+        #expect(
+            reports(after: .seconds(30)) == [
+                """
+                left out 1 lines of one event, after 1 within 30 s; \
+                the first was: Leading Raft group 1001
+                """
+            ]
+        )
+        #expect(isAdmitted(entry("1001"), after: .seconds(31)), "a new window")
+    }
+
+    @Test func `the barrier waits until what was sent is read`() throws {
+        let fake = try #require(FakeSocket())
+        #expect(!JournalBarrier.wait(socket: fake.path, timeout: .milliseconds(20)))
+        #expect(fake.receive() == "")
+        let done = WakeSignal()
+        let path = fake.path
+        NamedThread.start(name: "barrier") {
+            if JournalBarrier.wait(socket: path, timeout: .seconds(30)) { done.signal() }
+        }
+        #expect(fake.receive() == "")
+        #expect(done.wait(timeout: .seconds(30)))
+    }
+
+    @Test func `without a journal there is nothing to wait for`() {
+        #expect(!JournalBarrier.wait(socket: "/absent/socket", timeout: .seconds(30)))
+    }
+
     @Test func `the pipeline's level holds for loggers without one of their own`() {
         let pipeline = LogPipeline(sink: recorder, level: .warning)
         var own = logger(pipeline)

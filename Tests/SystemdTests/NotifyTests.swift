@@ -80,6 +80,19 @@ import Testing
         #expect(fake.receive() == "FDSTOREREMOVE=1\nFDNAME=clients")
     }
 
+    @Test func `without a manager there is nobody to wait for`() {
+        unsetenv("NOTIFY_SOCKET")
+        #expect(ServiceManager.waitUntilHeard(timeout: .seconds(30)))
+    }
+
+    @Test func `a manager that does not act is waited for no longer than was said`() throws {
+        let fake = try #require(FakeSocket())
+        setenv("NOTIFY_SOCKET", fake.path, 1)
+        defer { unsetenv("NOTIFY_SOCKET") }
+        #expect(!ServiceManager.waitUntilHeard(timeout: .milliseconds(20)))
+        #expect(fake.receive() == "BARRIER=1")
+    }
+
     @Test func `a credential is read from its directory and from nowhere else`() throws {
         var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
         _ = try #require(mkdtemp(&template))

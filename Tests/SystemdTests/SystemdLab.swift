@@ -34,6 +34,39 @@ struct SystemdLab {
         try runInstalled("boot.sh", release, "sockets.sh")
     }
 
+    @Test(arguments: releases)
+    func `a thread that stands still is named, and the daemon is started again`(
+        release: String
+    ) throws {
+        try runInstalled("boot.sh", release, "watchdog.sh")
+    }
+
+    @Test(arguments: releases)
+    func `the journal holds nobody up and loses no last words`(release: String) throws {
+        try runInstalled("boot.sh", release, "journal.sh")
+    }
+
+    @Test(arguments: releases)
+    func `a long log is replayed, and that of a later version is left alone`(
+        release: String
+    ) throws {
+        try runInstalled("boot.sh", release, "recovery.sh")
+    }
+
+    @Test(arguments: releases)
+    func `the sandbox holds, the IP filter bites, credentials are private`(
+        release: String
+    ) throws {
+        try runInstalled("boot.sh", release, "sandbox.sh")
+    }
+
+    @Test(arguments: releases)
+    func `several brokers run on one machine, and reloads return when they are done`(
+        release: String
+    ) throws {
+        try runInstalled("boot.sh", release, "instances.sh")
+    }
+
     @Test func `the journal tells why leaders moved`() throws {
         try runInstalled("boot.sh", "bookworm", "why.sh")
     }

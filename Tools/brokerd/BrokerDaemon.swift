@@ -148,6 +148,7 @@ final class BrokerDaemon: Sendable {
     ) throws -> Parts {
         let random = SystemRandomNumberGenerator()
         let (directory, logs) = try openLog(files, state)
+        if directory.hasTornEnd { StorageLogLines.truncated(logger) }
         if let damage = directory.damage {
             logger.error("the write-ahead log is damaged, its groups take no part: \(damage)")
         }
@@ -188,7 +189,10 @@ final class BrokerDaemon: Sendable {
         manager.connect(to: transport)
         let link = controllerLink(broker, directory, state)
         broker.use(LinkAccess(link: link, broker: broker))
-        try broker.recover(logs)
+        try broker.recover(logs) { [progress] count in
+            guard count % 100 == 0 else { return }
+            progress.step("started \(count) of \(logs.count) groups")
+        }
         watch(manager, loop)
         let parts = Parts(
             directory: directory,
@@ -210,6 +214,7 @@ final class BrokerDaemon: Sendable {
         options.walFilesMax = settings.log.walFiles
         options.tailCacheBytes = settings.log.tailCacheBytes
         options.segmentBytesMax = settings.log.segmentBytes
+        options.onSlowSync = { [logger] in StorageLogLines.slowSync($0, count: $1, logger) }
         do {
             return try LogDirectory.open(
                 path: settings.dataDirectory,
@@ -219,7 +224,7 @@ final class BrokerDaemon: Sendable {
                 options: options,
                 cluster: state.clusterID,
                 random: &random,
-                progress: { [self] text in status.withLock { $0 = text } },
+                progress: { [progress] text in progress.step(text) },
                 onFailure: { [control] error in
                     control.fail(.storage, reason: "the log cannot be written: \(error)")
                 }
@@ -318,11 +323,13 @@ final class BrokerDaemon: Sendable {
         let ticks = progress.ticking("event loop")
         let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
         let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
+        let probeKeeper = progress.probing("metadata writer") { [keeper] in keeper.run($0) }
         manager.onTick { [self] count in
             ticks.advance()
             if count % 10 == 0 {
                 probeWriter()
                 probeReader()
+                probeKeeper()
             }
             if count % 2 == 0, let parts = parts.withLock({ $0 }) { showStatus(parts) }
         }
@@ -411,7 +418,7 @@ final class BrokerDaemon: Sendable {
                 let parts = try recovered()
                 let address = settings.listeners.client
                 do {
-                    let socket = try clientSocket()
+                    let socket = try await clientSocket()
                     let channel = try await parts.broker.eventLoop.flatSubmit {
                         parts.broker.value.startTicking()
                         return KafkaListener.adopt(socket, broker: parts.broker.value)

@@ -176,6 +176,7 @@ final class ControllerDaemon: Sendable {
                 options: logOptions(),
                 cluster: nil,
                 random: &random,
+                progress: { [progress] text in progress.step(text) },
                 onFailure: { [control] error in
                     control.fail(.storage, reason: "the log cannot be written: \(error)")
                 }
@@ -183,6 +184,7 @@ final class ControllerDaemon: Sendable {
         } catch {
             throw DaemonFailure(status: .storage, reason: "cannot open the log: \(error)")
         }
+        if directory.hasTornEnd { StorageLogLines.truncated(logger) }
         let manager = RaftManager(
             eventLoop: loop,
             directory: directory,
@@ -211,17 +213,7 @@ final class ControllerDaemon: Sendable {
             store.setNode(log.identity.node)
             campaignIfAlone(manager)
         }
-        let ticks = progress.ticking("event loop")
-        let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
-        let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
-        manager.onTick { [self, unowned manager] count in
-            ticks.advance()
-            guard count % 10 == 0 else { return }
-            if let reason = damage(manager) { control.fail(.storage, reason: reason) }
-            probeWriter()
-            probeReader()
-        }
-        manager.startTicking()
+        watch(manager, controller)
         return Parts(
             directory: directory,
             manager: NIOLoopBound(manager, eventLoop: loop),
@@ -230,6 +222,28 @@ final class ControllerDaemon: Sendable {
             controller: controller,
             isRecovered: log != nil
         )
+    }
+
+    /// Feeds the watchdog from the loop's own ticks, which also probe the other threads.
+    private func watch(_ manager: RaftManager, _ controller: ClusterController) {
+        let ticks = progress.ticking("event loop")
+        let probeWriter = progress.probing("WAL writer") { [writer] in writer.run($0) }
+        let probeReader = progress.probing("log reader") { [reader] in reader.run($0) }
+        let probeController = progress.probing("controller") { job in
+            Task {
+                await controller.answer()
+                job()
+            }
+        }
+        manager.onTick { [self, unowned manager] count in
+            ticks.advance()
+            guard count % 10 == 0 else { return }
+            if let reason = damage(manager) { control.fail(.storage, reason: reason) }
+            probeWriter()
+            probeReader()
+            probeController()
+        }
+        manager.startTicking()
     }
 
     /// Why this controller ends, if its copy of the metadata is not to be trusted.
@@ -255,6 +269,7 @@ final class ControllerDaemon: Sendable {
         options.walFilesMax = settings.log.walFiles
         options.tailCacheBytes = settings.log.tailCacheBytes
         options.segmentBytesMax = settings.log.segmentBytes
+        options.onSlowSync = { [logger] in StorageLogLines.slowSync($0, count: $1, logger) }
         return options
     }
 

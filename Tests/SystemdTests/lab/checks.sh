@@ -66,6 +66,27 @@ wait_for() {
     return 1
 }
 
+# What a package's installation does after it has put the files into place.
+installed() {
+    ip link set lo up
+    systemd-sysusers martlet.conf
+    systemd-tmpfiles --create martlet.conf
+    journalctl --update-catalog
+    systemctl daemon-reload
+}
+# drop_in UNIT NAME LINES...: puts lines into a unit's [Service] section until it is removed.
+drop_in() {
+    mkdir -p "/run/systemd/system/$1.service.d"
+    printf '%s\n' "[Service]" "${@:3}" >"/run/systemd/system/$1.service.d/$2.conf"
+    systemctl daemon-reload
+}
+no_drop_in() {
+    rm "/run/systemd/system/$1.service.d/$2.conf"
+    systemctl daemon-reload
+}
+# All messages of a topic, one a line.
+consume() { timeout 60 kcat -C -b 127.0.0.1:9092 -t "$1" -o beginning -e -q "${@:2}" 2>/dev/null; }
+
 # The last line, without which a suite counts as failed.
 summary() { echo "done: $((count - failed)) ok, $failed failed"; }
 finish() {

@@ -84,6 +84,34 @@ eq "nothing had to be started again" "$(p NRestarts brokerd)/$(p NRestarts contr
 eq "nothing failed on the way" "$(j -u brokerd -u controllerd -p err -o cat)" ""
 has "the changed setting is kept" "$(cat /etc/martlet/brokerd.yaml)" "default_partitions: 7"
 
+section "a downgrade to a version that reads the same data"
+t "apt downgrades it" apt --allow-downgrades install "$old"
+eq "the old version is in place" "$(version)" 0.1.0
+eq "both daemons run" "$(states)" "active active"
+eq "of $(wc -l </tmp/orders.acknowledged) acknowledged messages, missing" "$(missing orders)" 0
+t "apt upgrades it" apt install "$new"
+
+section "a downgrade to a version that cannot read the data"
+# As a later version would have left it.
+identity=/var/lib/martlet/broker/directory_id
+systemctl stop brokerd
+cp $identity /tmp/identity
+sed -i '1s/.*/format: martlet data directory 2/' $identity
+find /var/lib/martlet/broker -type f -print0 | xargs -0 sha256sum >/tmp/files
+t "apt downgrades it" apt --allow-downgrades install "$old"
+eq "brokerd has failed, controllerd runs" "$(states)" "failed active"
+eq "with the status of its kind" "$(p ExecMainStatus brokerd)/$(p NRestarts brokerd)" 74/0
+has "the journal says why" "$(j -u brokerd -p err -o cat)" \
+    "$identity is of format 2, which this program does not know"
+has "and journalctl -x what to do" "$(j -u brokerd -x)" "Install that version"
+t "nothing was changed" sha256sum --quiet -c /tmp/files
+cat /tmp/identity >$identity
+t "the version that can read it comes back" apt install "$new"
+systemctl restart brokerd
+eq "both daemons run" "$(states)" "active active"
+eq "messages missing" "$(missing orders)" 0
+systemctl reset-failed
+
 section "an upgrade respects what the operator has switched off"
 systemctl disable --now brokerd 2>/dev/null
 t "apt upgrades it" apt --reinstall install "$new"

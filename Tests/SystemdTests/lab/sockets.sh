@@ -101,6 +101,14 @@ t "a restart takes another port" systemctl restart brokerd
 eq "it listens there" "$(ss -Hltn 'sport = :9093' | wc -l)" 1
 wait_for 5 '[ -z "$(inode)" ]'
 eq "and no more at the old one" "$(inode)" ""
+# The kept socket would be in the way of the same port on every address.
+sed -i '0,/^  client: 127.0.0.1:9093/s//  client: 0.0.0.0:9093/' /etc/martlet/brokerd.yaml
+restarts=$(p NRestarts brokerd)
+t "a restart takes the same port on every address" systemctl restart brokerd
+eq "at the first try" "$(p NRestarts brokerd)" "$restarts"
+sed -i 's/^  client: 0.0.0.0:9093/  client: 127.0.0.1:9093/' /etc/martlet/brokerd.yaml
+t "and back" systemctl restart brokerd
+eq "at the first try" "$(p NRestarts brokerd)" "$restarts"
 sed -i 's/^  client: 127.0.0.1:9093/  client: 127.0.0.1:9092/' /etc/martlet/brokerd.yaml
 systemctl stop brokerd
 systemctl reset-failed
