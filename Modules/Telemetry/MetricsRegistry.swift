@@ -117,8 +117,9 @@ public final class MetricsRegistry: Sendable {
         return text.text
     }
 
-    /// All gauges as samples, `wal_queue_depth 3`, without asking anybody: for a process of which a
-    /// part stands still. What is read at each scrape is left out.
+    /// All gauges as samples such as `wal_queue_depth 3`, without asking anybody.
+    ///
+    /// For a process of which a part stands still. What is read at each scrape is left out.
     public func gaugeSamples() -> [String] {
         let copy = families.withLock { $0 }
         var text = PrometheusText()
