@@ -17,6 +17,20 @@ import Testing
         #expect(world.log.store.metadata.broker(1)?.incarnation == 2)
     }
 
+    @Test func `a new run does not inherit the silence of the one before`() async throws {
+        let world = await World()
+        try await world.register(1)
+        world.clock.advance(.seconds(60))
+        await world.controller.tick()
+        try await until("it is offline") { world.log.store.metadata.onlineBrokers.isEmpty }
+        // The controller looks at the metadata before it hears what has changed in them.
+        let controller = world.controller
+        world.log.connect { _ in await controller.tick() }
+        try await world.register(1, session: 2)
+        #expect(await world.controller.reign?.changing.isEmpty == true)
+        #expect(world.log.store.metadata.onlineBrokers.map(\.id) == [1])
+    }
+
     @Test func `a heartbeat of an unknown run is refused`() async throws {
         let world = await World()
         await #expect(throws: ClusterController.notRegistered) { try await world.heartbeat(1) }
