@@ -35,6 +35,12 @@ extension Broker {
             """
     }
 
+    /// Whether a partition here has other members that need a majority: two copies have none to
+    /// lose, whoever stops.
+    public var isNeededByOthers: Bool {
+        table.all.contains { ($0.replica?.configuration.voters.count ?? 0) > 2 }
+    }
+
     private static let namesMax = 3
 
     private func isLive(_ node: NodeID, in partition: Partition, _ replica: Replica) -> Bool {

@@ -38,8 +38,8 @@ extension ClusterController {
                 return try registered(id)
             }
         }
-        // Counts before it is committed: the metadata may be looked at in the moment between the commit
-        // and the news of it, and the silence of the former run is not this one's.
+        // Counts before it is committed: the metadata may be looked at in the moment between the
+        // commit and the news of it, and the silence of the former run is not this one's.
         self.reign?.tracker.heard(id, at: clock.now)
         do {
             _ = try await proposer.propose(.registerBroker(registration))

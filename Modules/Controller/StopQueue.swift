@@ -35,12 +35,15 @@ struct StopQueue {
     private var wishes: [Int32: Wish] = [:]
     /// Who was let go and has neither gone nor come back yet.
     private var going: [Int32: (run: SessionID, since: Duration)] = [:]
+    /// When somebody who was let go was seen to be away last.
+    private var left = Duration.zero
     private let start: Duration
 
     /// How long a leader waits before it lets anybody go; longer than a stop takes.
     static let settlingTime = Duration.seconds(5)
-    /// How long those who are left wait for one to come back, when all of them want to stop.
-    static let patience = Duration.seconds(10)
+    /// How long those who are left wait for one to come back, when all of them want to stop: longer
+    /// than a start takes.
+    static let patience = Duration.seconds(20)
     /// Who has not asked for so long does not want to stop any more.
     static let wishAge = Duration.seconds(3)
     /// After this time one who was let go is not believed to be going any more.
@@ -88,9 +91,11 @@ struct StopQueue {
             isCareful = isCareful || voters.count > 2
         }
         if isHindered || !names.isEmpty {
-            let hasWaited = now - (wishes[id]?.since ?? now) >= Self.patience
+            // Who was let go is still there, or has only just left: it may be a restart.
+            let isGoing = missed.contains { going[$0] != nil }
+            let hasWaited = now - max(left, wishes[id]?.since ?? now) >= Self.patience
             let isAlone = !others.isEmpty && others.allSatisfy { wishes[$0] != nil }
-            if hasWaited, isAlone { return .everybodyStops }
+            if !isGoing, hasWaited, isAlone { return .everybodyStops }
             return .wait(groups: names, missed: missed.sorted())
         }
         if isCareful, now - start < Self.settlingTime { return .settling }
@@ -101,6 +106,7 @@ struct StopQueue {
 
     /// Forgets who has gone, who has come back, and who has changed their mind.
     private mutating func forget(_ now: Duration, _ run: (Int32) -> SessionID?) {
+        if going.keys.contains(where: { run($0) == nil }) { left = now }
         going = going.filter { run($0.key) == $0.value.run && now - $0.value.since < Self.goingMax }
         wishes = wishes.filter {
             run($0.key) == $0.value.run && now - $0.value.heard < Self.wishAge

@@ -120,7 +120,12 @@ final class Supervisor: Sendable {
         } else if look.stalled.isEmpty {
             if watchdog != nil { notifier.send(.watchdog) }
         }
-        report(phase.isAnswering ? look.stalled : [], now)
+        if phase.isAnswering {
+            report(look.stalled, now)
+        } else {
+            // It may stand still for good reasons now; that is no sign that it has gone on.
+            state.withLock { $0.stalled = [] }
+        }
         // Before the service is up there is nobody whose answer would be missed.
         if phase.isAnswering { probe() }
         sendStatus()

@@ -50,7 +50,7 @@ public struct LeaderHistory: Sendable {
         let nodes = NodeJournals(of: subject, in: entries)
         var reigns: [UInt64: Reign] = [:]
         for entry in entries where entry.isEvent(.leaderElected) {
-            guard entry.number("MARTLET_GROUP").map({ UInt64($0) }) == group, group != nil,
+            guard group != nil, entry.group == group,
                 let term = entry.number("MARTLET_TERM"), term > 0, let node = nodes.node(of: entry)
             else { continue }
             let reign = Reign(node: node, term: UInt64(term), entry: entry)
@@ -78,8 +78,6 @@ public struct LeaderHistory: Sendable {
         guard case .partition(let topic, let number) = subject else { return 1 }
         return entries.lazy.filter {
             $0.fields["MARTLET_TOPIC"] == topic && $0.number("MARTLET_PARTITION") == Int64(number)
-        }.compactMap { entry in
-            entry.number("MARTLET_GROUP").flatMap { UInt64(exactly: $0) }
-        }.max()
+        }.compactMap(\.group).max()
     }
 }

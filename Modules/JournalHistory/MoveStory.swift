@@ -98,7 +98,7 @@ struct MoveStory {
     // MARK: Gone
 
     private func gone(_ from: LeaderHistory.Reign) -> Finding {
-        if let end = processEnd(from) { return end }
+        if let end = processEnd(from) ?? stopped(from) { return end }
         if let boot = reboot(from) { return boot }
         guard nodes.known.contains(from.node) else { return unread(from) }
         let after = nodes.next(of: from.node, after: to.entry.time)
@@ -112,6 +112,18 @@ struct MoveStory {
             text: "the process of \(name(from)) ended, and its journal does not say why",
             evidence: [before].compactMap(\.self),
             end: before?.time
+        )
+    }
+
+    /// A stop in good order for which no successor was found in time.
+    private func stopped(_ from: LeaderHistory.Reign) -> Finding? {
+        let near = former(from).filter { $0.time <= to.entry.time + Self.skew }
+        guard let stop = near.last(where: { $0.isEvent(.daemonStopping) }) else { return nil }
+        let end = near.last { $0.isEvent(.daemonStopped) && $0.time >= stop.time }
+        return Finding(
+            text: "\(name(from)) was stopped before another one could take over",
+            evidence: [stop, end].compactMap(\.self),
+            end: end?.time
         )
     }
 
@@ -153,7 +165,7 @@ struct MoveStory {
     // MARK: Silent
 
     private func silent(_ from: LeaderHistory.Reign) -> Finding {
-        if let end = processEnd(from) { return end }
+        if let end = processEnd(from) ?? stopped(from) { return end }
         if let boot = reboot(from) { return boot }
         guard nodes.known.contains(from.node) else { return unread(from) }
         let near = former(from)
@@ -233,7 +245,7 @@ struct MoveStory {
         guard let from else { return nil }
         let end = max(from.entry.time, to.entry.time + Self.lookAhead)
         return nodes.entries(of: from.node, from.entry.time...end).first {
-            $0.isEvent(.leaderLost) && $0.number("MARTLET_GROUP") == Int64(group)
+            $0.isEvent(.leaderLost) && $0.group == group
         }
     }
 }

@@ -1,4 +1,5 @@
 import Model
+import NIOCore
 import Raft
 
 /// Why leadership moves, as far as one replica can tell: for the journal, and nothing else.
@@ -33,7 +34,9 @@ struct LeadershipNotes {
     private(set) var former = NodeID.none
     private var isGone = false
     private var isAsked = false
-    private var handover: (to: NodeID, term: Term)?
+    private var handover: (to: NodeID, term: Term, until: NIODeadline)?
+    /// A transfer that takes longer is given up by the core, which does not say so.
+    private static let handoverMax = TimeAmount.seconds(5)
 
     /// Notes who leads now.
     mutating func follows(_ leader: NodeID) {
@@ -53,7 +56,9 @@ struct LeadershipNotes {
     mutating func wasAskedToLead() { isAsked = true }
 
     /// Notes that this replica, leading, asks another one to take over.
-    mutating func asks(_ successor: NodeID, in term: Term) { handover = (successor, term) }
+    mutating func asks(_ successor: NodeID, in term: Term) {
+        handover = (successor, term, .now() + Self.handoverMax)
+    }
 
     /// Why this replica has stood for election and won.
     var campaign: Campaign {
@@ -69,7 +74,9 @@ struct LeadershipNotes {
         to now: Leadership,
         members: ConfState
     ) -> (Loss, successor: NodeID?) {
-        if let handover, handover.term == before.term, now.term > before.term {
+        if let handover, handover.term == before.term, now.term > before.term,
+            NIODeadline.now() < handover.until
+        {
             return (.handover, handover.to)
         }
         if now.term > before.term { return (.term, now.leader == .none ? nil : now.leader) }

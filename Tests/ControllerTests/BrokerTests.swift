@@ -96,9 +96,9 @@ import Testing
             world.log.store.metadata.onlineBrokers.count == 2
         }
         #expect(world.log.store.metadata.broker(3)?.isOnline == false)
-        try await world.heartbeat(3)
         try await world.settle(step: .zero, isHeard: false) {
-            world.log.store.metadata.onlineBrokers.count == 3
+            try await world.heartbeat(3)
+            return world.log.store.metadata.onlineBrokers.count == 3
         }
         #expect(world.log.store.metadata.broker(3)?.incarnation == 1)
     }

@@ -103,11 +103,13 @@ extension World {
         #expect(world.brokers.hosted(3).isEmpty && world.brokers[3].kept.isEmpty)
         #expect(world.brokers.hosted(4).map(\.node) == [NodeID(owner: 4, incarnation: 2)])
         #expect(try world.partition("orders").desired.map(\.broker) == [4, 1, 2])
-        let text = world.capture.messages.joined(separator: "\n")
-        #expect(
-            text.contains("Partition orders-0 is to be on brokers 4,1,2 (adding 4, removing 3)")
-        )
-        #expect(text.contains("Partition orders-0 is on brokers 4,1,2 as it was to be"))
+        // The metadata are there a moment before the news of them.
+        for line in [
+            "Partition orders-0 is to be on brokers 4,1,2 (adding 4, removing 3)",
+            "Partition orders-0 is on brokers 4,1,2 as it was to be",
+        ] {
+            try await until("the log has it") { world.capture.messages.contains(line) }
+        }
     }
 
     @Test func `what cannot be is refused in Kafka's terms`() async throws {

@@ -161,7 +161,7 @@ struct World {
     /// Does what waits for time or brokers, while the clock goes on.
     func whileTicking<Answer: Sendable>(
         leadersReport: Bool = false,
-        step: Duration = .milliseconds(10),
+        step: Duration = .milliseconds(1),
         sourceLocation: SourceLocation = #_sourceLocation,
         _ work: @escaping @Sendable () async throws -> Answer
     ) async throws -> Answer {

@@ -108,6 +108,36 @@ private struct Journals {
         #expect(move.evidence.map(\.message).first == "brokerd stops: SIGTERM")
     }
 
+    @Test func `a stop that found no successor in time is told, not guessed`() throws {
+        let move = try second("leader-gone") {
+            $0.broker(2, 98, "brokerd stops: SIGTERM", .daemonStopping)
+            $0.broker(2, 99, "brokerd has stopped", .daemonStopped)
+            $0.boot[2] = 2
+            $0.broker(2, 150, "brokerd is ready", .daemonReady)
+        }
+        #expect(move.cause == "broker 2 was stopped before another one could take over")
+        #expect(move.leaderless == 1_000_000)
+    }
+
+    @Test func `fields that make no sense trap nothing`() {
+        for (group, term, time) in [
+            ("-1", "4", "100"), ("1001", "-4", "100"), ("1001", "4", "9223372036854775807"),
+            ("1001", "9223372036854775807", "0"), ("x", "", "-5"),
+        ] {
+            var journals = Journals()
+            journals.leads(2, 10, term: 3, "no-leader")
+            var fields = Journals.group(1001, 4)
+            fields["MARTLET_GROUP"] = group
+            fields["MARTLET_TERM"] = term
+            fields["MARTLET_BROKER"] = "99999999999"
+            fields["MARTLET_REASON"] = "leader-gone"
+            fields["MESSAGE_ID"] = MessageID.leaderElected.description
+            fields["__REALTIME_TIMESTAMP"] = time
+            if let entry = JournalEntry(fields: fields) { journals.entries.append(entry) }
+            #expect(!journals.history().moves.isEmpty)
+        }
+    }
+
     @Test func `a later stop is not the cause`() throws {
         let move = try second("handover") {
             $0.broker(2, 110, "brokerd stops: SIGTERM", .daemonStopping)

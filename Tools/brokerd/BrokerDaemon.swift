@@ -35,6 +35,7 @@ final class BrokerDaemon: Sendable {
     private static let farewell = Duration.milliseconds(500)
     /// What exists once the data directory is recovered.
     private let parts = Mutex<Parts?>(nil)
+    private let stopPatience = StopPatience()
     private let status = Mutex("starting")
     private let isServing = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
@@ -450,10 +451,15 @@ final class BrokerDaemon: Sendable {
         let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
         let obstacle = asked ?? nil
         let answer = await parts.link.mayStop(isHindered: obstacle != nil, within: .seconds(1))
+        let isUnsure = stopPatience.waits(isAnswered: answer != nil)
         switch answer?.verdict {
         case .everybodyStops: return nil
         case .wait where obstacle == nil: return answer?.reason
-        case .wait, .granted, nil: return obstacle
+        case .wait, .granted: return obstacle
+        case nil:
+            let matters = try? await broker.eventLoop.submit { broker.value.isNeededByOthers }.get()
+            guard obstacle == nil, isUnsure, matters ?? false else { return obstacle }
+            return "no controller leader answers, and others may be about to stop"
         }
     }
 

@@ -156,10 +156,14 @@ extension ControllerDaemon {
         guard let node = store.node else { return nil }
         let obstacle = await controllersAway(node)
         let answer = await mayStop(ControlledShutdownRequest(isHindered: obstacle != nil))
+        let isUnsure = stopPatience.waits(isAnswered: answer != nil)
         switch answer?.verdict {
         case .everybodyStops: return nil
         case .wait where obstacle == nil: return answer?.reason
-        case .wait, .granted, nil: return obstacle
+        case .wait, .granted: return obstacle
+        case nil:
+            guard obstacle == nil, isUnsure, store.members.voters.count > 2 else { return obstacle }
+            return "no controller leader answers, and others may be about to stop"
         }
     }
 

@@ -39,6 +39,7 @@ final class ControllerDaemon: Sendable {
     /// Whether the cluster does not know this controller's directory.
     let isWaiting = Atomic<Bool>(false)
     /// Whether it was a member and is none any more.
+    let stopPatience = StopPatience()
     let isRemoved = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
 

@@ -39,7 +39,10 @@ struct Why: ToolCommand {
     )
     var file: [String] = []
 
-    @Option(help: ArgumentHelp("How far to look back, in journalctl's words.", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How far to look back, in journalctl's words.", valueName: "time")
+    )
     var since = "-1d"
 
     @Option(help: ArgumentHelp("How many changes to show; 0 for all.", valueName: "count"))
@@ -57,7 +60,8 @@ struct Why: ToolCommand {
 
     /// `orders/0`, and `orders-0` as log lines have it.
     private func subject() throws -> LeaderHistory.Subject {
-        if partition == "controllers" { return .controllers }
+        // The second is the name that the controllers' own lines carry.
+        if partition == "controllers" || partition == "__cluster_metadata/0" { return .controllers }
         if let cut = partition.lastIndex(where: { $0 == "/" || $0 == "-" }),
             let topic = TopicName(String(partition[..<cut])),
             let number = Int32(partition[partition.index(after: cut)...]), number >= 0
@@ -70,14 +74,21 @@ struct Why: ToolCommand {
     func perform() async throws {
         let subject = try subject()
         var entries: [JournalEntry] = []
+        var failure: ToolFailure?
         for source in sources {
             let count = entries.count
-            try source.read { entries.append($0) }
-            guard entries.count > count else {
-                Terminal.say("martlet why: no entries of Martlet in \(source)")
-                continue
+            do {
+                try source.read { entries.append($0) }
+                if entries.count == count {
+                    Terminal.say("martlet why: no entries of Martlet in \(source)")
+                }
+            } catch let unread as ToolFailure {
+                // A machine that is down is often what is asked about: the others tell of it.
+                Terminal.say("martlet why: \(unread.message)")
+                failure = unread
             }
         }
+        if entries.isEmpty, let failure { throw failure }
         let history = LeaderHistory(of: subject, in: entries)
         guard !history.moves.isEmpty else {
             throw ToolFailure(

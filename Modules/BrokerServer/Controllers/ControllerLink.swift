@@ -137,6 +137,8 @@ public actor ControllerLink {
                 return answer
             } catch {
                 last = error
+                // Whose caller gave up says nothing of the leader.
+                if Task.isCancelled { throw error }
                 guard await mayAskAgain(error, target) else { throw error }
             }
         }
