@@ -30,12 +30,9 @@ final class BrokerDaemon: Sendable {
     let control = DaemonControl()
     let progress = ProgressRegistry()
     let session: SessionID
-    /// How long clients are still answered when the leaders have moved: they learn here, and not
-    /// from a connection that breaks, where to go on.
-    private static let farewell = Duration.milliseconds(500)
     /// What exists once the data directory is recovered.
-    private let parts = Mutex<Parts?>(nil)
-    private let stopPatience = StopPatience()
+    let parts = Mutex<Parts?>(nil)
+    let stopPatience = StopPatience()
     private let status = Mutex("starting")
     private let isServing = Atomic<Bool>(false)
     let peerServer = Mutex<InterBrokerListener?>(nil)
@@ -440,52 +437,6 @@ final class BrokerDaemon: Sendable {
                 try? await parts.broker.eventLoop.submit { parts.broker.value.shutdown() }.get()
             }
         )
-    }
-
-    /// Which partitions would lose their quorum with this broker.
-    ///
-    /// It knows best who is away; only the controllers know who else is about to go.
-    private func stopObstacle() async -> String? {
-        guard let parts = parts.withLock({ $0 }) else { return nil }
-        let broker = parts.broker
-        let asked = try? await broker.eventLoop.submit { broker.value.stopObstacle }.get()
-        let obstacle = asked ?? nil
-        let answer = await parts.link.mayStop(isHindered: obstacle != nil, within: .seconds(1))
-        let isUnsure = stopPatience.waits(isAnswered: answer != nil)
-        switch answer?.verdict {
-        case .everybodyStops: return nil
-        case .wait where obstacle == nil: return answer?.reason
-        case .wait, .granted: return obstacle
-        case nil:
-            let matters = try? await broker.eventLoop.submit { broker.value.isNeededByOthers }.get()
-            guard obstacle == nil, isUnsure, matters ?? false else { return obstacle }
-            return "no controller leader answers, and others may be about to stop"
-        }
-    }
-
-    /// Lets other replicas take over before this one goes; waits a short while for them.
-    private func moveLeadersAway() async {
-        guard let parts = parts.withLock({ $0 }) else { return }
-        let broker = parts.broker
-        let moving = try? await broker.eventLoop.submit {
-            broker.value.manager.transferLeaderships()
-        }.get()
-        guard let moving, moving > 0 else { return }
-        for _ in 0..<60 {
-            try? await Task.sleep(for: .milliseconds(50))
-            let isMoved = try? await broker.eventLoop.submit {
-                broker.value.manager.movableLeaderships == 0 && !broker.value.isElecting
-            }.get()
-            if isMoved ?? true { break }
-        }
-        let hasClients = try? await broker.eventLoop.submit { broker.value.hasClients }.get()
-        if hasClients ?? false { try? await Task.sleep(for: Self.farewell) }
-    }
-
-    /// Says goodbye, so that no controller has to miss this broker first.
-    private func leave() async {
-        guard let parts = parts.withLock({ $0 }) else { return }
-        await parts.link.leave(within: .seconds(2))
     }
 
     private func followControllers() async {
