@@ -118,7 +118,7 @@ kcat -P -b $broker -t orders -p 0 -X acks=all -X linger.ms=0 -vvv <&7 >/tmp/prod
 producer=$!
 # kcat reads a report when it sends the next message.
 delivered() { grep -c 'on broker' /tmp/produced; }
-wait_for 20 'echo hello >&7; [ "$(delivered)" -ge 1 ]'
+wait_for 90 'echo hello >&7; [ "$(delivered)" -ge 1 ]'
 ok "a producer is connected" $?
 perl /tmp/crowd.pl /tmp/crowd &
 wait_for 20 '[ -s /tmp/crowd ]'
