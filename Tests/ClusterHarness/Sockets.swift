@@ -94,7 +94,12 @@ package final class NotifySocket {
                 if line.hasPrefix("STATUS=") { status = String(line.dropFirst(7)) }
             }
             if text.hasPrefix("FDSTOREREMOVE=1") { forgotten.append(name) }
-            kept += descriptors.map { (name, $0) }
+            if text.hasPrefix("BARRIER=1") {
+                // Who sent it waits until its other end is closed.
+                for descriptor in descriptors { close(descriptor) }
+            } else {
+                kept += descriptors.map { (name, $0) }
+            }
         }
     }
 
